@@ -1,0 +1,133 @@
+"""How a gradient becomes an update: the Adam rule for stacks, and the learning rate over time."""
+
+from __future__ import annotations
+
+from math import cos, pi, sqrt
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from skinr.network import SirenStack
+
+WARM_UP = 0.1
+"""Share of the updates in which the one-cycle schedule rises."""
+
+
+class AdamState(NamedTuple):
+    """What Adam remembers between updates.
+
+    Parameters
+    ----------
+    first_moment, second_moment : Tensor of shape (K, n_parameters)
+        Running means of the gradient by the folded parameters and of its square.
+    n_updates : int
+        Number of gradients in those means.
+    """
+
+    first_moment: Tensor
+    second_moment: Tensor
+    n_updates: int
+
+
+class Adam:
+    r"""Adam ([1]_, algorithm 1) for a stack whose frequencies are folded into its parameters.
+
+    With :math:`W' = \omega W` the gradient by W is :math:`\omega` times that by W', so Adam on W
+    is Adam on W' with the step multiplied by :math:`\omega` and :math:`\epsilon` divided by it.
+
+    Parameters
+    ----------
+    stack : SirenStack
+        The networks whose parameters are updated in place.
+    beta_1, beta_2 : float in [0, 1)
+        Decay of the running means of the gradient and of its square.
+    epsilon : float
+        Added to the denominator, in units of the gradient by W.
+    state : AdamState, optional
+        Where an earlier fit ended; zero moments by default.
+
+    References
+    ----------
+    .. [1] Kingma, Ba. Adam: A Method for Stochastic Optimization. ICLR 2015.
+    """
+
+    def __init__(
+        self,
+        stack: SirenStack,
+        *,
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        epsilon: float = 1e-8,
+        state: AdamState | None = None,
+    ) -> None:
+        zeros = torch.zeros_like(stack.parameters)
+        start = state or AdamState(zeros, zeros, 0)
+        self.parameters = stack.parameters
+        self.first_moment = start.first_moment.clone()
+        self.second_moment = start.second_moment.clone()
+        self.n_updates = start.n_updates
+        self._beta_1, self._beta_2 = beta_1, beta_2
+        self._epsilon = epsilon / stack.frequencies
+        self._step_size = stack.frequencies.clone()
+        self._denominator = torch.empty_like(stack.parameters)
+
+    @property
+    def state(self) -> AdamState:
+        """What a later fit needs to go on from here."""
+        return AdamState(self.first_moment, self.second_moment, self.n_updates)
+
+    def step(self, gradient: Tensor, learning_rate: float) -> None:
+        """Update the parameters once.
+
+        Parameters
+        ----------
+        gradient : Tensor of shape (K, n_parameters)
+        learning_rate : float
+        """
+        self.n_updates += 1
+        first_correction = 1 - self._beta_1**self.n_updates
+        second_correction = 1 - self._beta_2**self.n_updates
+        self.first_moment.lerp_(gradient, 1 - self._beta_1)
+        self.second_moment.mul_(self._beta_2)
+        self.second_moment.addcmul_(gradient, gradient, value=1 - self._beta_2)
+        denominator = torch.sqrt(self.second_moment, out=self._denominator)
+        torch.add(self._epsilon, denominator, alpha=1 / sqrt(second_correction), out=denominator)
+        update = torch.div(self.first_moment, denominator, out=denominator)
+        self.parameters.addcmul_(update, self._step_size, value=-learning_rate / first_correction)
+
+    def slow_down(self, factor: Tensor) -> None:
+        """Multiply the learning rate of each network by a factor (K,)."""
+        self._step_size *= factor[:, None]
+
+
+def learning_rates(schedule: str, learning_rate_init: float, max_iter: int) -> list[float]:
+    """Return the learning rate of every update.
+
+    Parameters
+    ----------
+    schedule : {"one_cycle", "constant"}
+        "one_cycle" rises linearly to `learning_rate_init` over the first tenth of the updates
+        and falls along half a cosine to 0 ([1]_, with the cosine of [2]_).
+    learning_rate_init : float
+    max_iter : int
+
+    Returns
+    -------
+    rates : list of max_iter floats
+
+    References
+    ----------
+    .. [1] Smith, Topin. Super-Convergence: Very Fast Training of Neural Networks Using Large
+       Learning Rates. 2017. arXiv:1708.07120.
+    .. [2] Loshchilov, Hutter. SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR 2017.
+    """
+    if schedule == "constant":
+        return [learning_rate_init] * max_iter
+    rates = []
+    for update in range(max_iter):
+        time = (update + 1) / (max_iter + 1)
+        rising = time / WARM_UP
+        falling = (1 + cos(pi * (time - WARM_UP) / (1 - WARM_UP))) / 2
+        rates.append(learning_rate_init * (rising if time < WARM_UP else falling))
+    return rates

@@ -1,0 +1,48 @@
+"""The progress bar of a long fit."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from torch import Tensor
+
+
+@contextmanager
+def progress_bar(max_iter: int, verbose: bool) -> Iterator[Callable[[int, Tensor], None] | None]:
+    """Show updates, loss and time left while the context lasts, on a terminal only.
+
+    Parameters
+    ----------
+    max_iter : int
+        Updates of the whole fit.
+    verbose : bool
+        False shows nothing.
+
+    Yields
+    ------
+    progress : callable or None
+        Takes the number of updates done and the losses of the last one.
+    """
+    if not (verbose and sys.stderr.isatty()):
+        yield None
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        warnings.warn(
+            "verbose=True shows a progress bar with tqdm, which is not installed; "
+            "pip install 'skinr[progress]' brings it. The fit goes on without.",
+            stacklevel=4,
+        )
+        yield None
+        return
+    with tqdm(total=max_iter, unit="update", desc="fit") as bar:
+
+        def progress(n_iter: int, losses: Tensor) -> None:
+            bar.set_postfix(loss=f"{losses.mean().item():.3g}", refresh=False)
+            bar.update(n_iter - bar.n)
+
+        yield progress

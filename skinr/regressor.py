@@ -1,0 +1,592 @@
+"""SirenRegressor: scikit-learn's contract around a network and its training."""
+
+from __future__ import annotations
+
+import warnings
+from math import ceil
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Tags, check_random_state, gen_batches
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from skinr.device import available_devices, resolve_device
+from skinr.losses import LOSSES, Objective
+from skinr.network import Architecture, SirenStack, evaluate
+from skinr.optimizers import Adam, AdamState, learning_rates
+from skinr.progress import progress_bar
+from skinr.rows import Table, TrainingRows, to_tensor
+from skinr.scaling import CHUNK_SIZE, AffineMap
+from skinr.training import EarlyStopping, History, Monitor, train
+
+AUTO_BATCH_SIZE = 2048
+"""Rows of an update where `batch_size="auto"` and the table has more."""
+
+Values = NDArray[np.floating[Any]]
+
+
+class SirenRegressor(RegressorMixin, BaseEstimator):
+    r"""SIREN regressor: a continuous function of a few coordinates, fitted to a table.
+
+    A multilayer perceptron with the activation :math:`\sin(\omega (W x + b))` [1]_, trained to
+    the rows of a table, the samples of a signal or the pixels of an image. It can be evaluated
+    anywhere, and is smooth.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(128, 128, 128, 128)
+        Width of each hidden layer.
+
+    omega_0 : float, default=30.0
+        Frequency factor of the first layer, the parameter that matters most: about the highest
+        angular frequency, in radians per half of the range of a feature, that the untrained
+        network holds. Images want about 30, smooth functions of a small table 1 to 10. Too high
+        fits the rows and oscillates between them; too low never learns the detail.
+
+    hidden_omega_0 : float or None, default=None
+        Frequency factor of the other sine layers; None takes `omega_0`. It cancels in their initial
+        weights, and multiplies the speed at which they learn.
+
+    weight_scale : float, default=1.0
+        Multiplies the initial weights of all layers but the last [2]_. Values up to 2 reach the
+        training rows faster, and leave more oscillation between them.
+
+    output_activation : {"identity", "sine"}, default="identity"
+        What the last layer does after its affine map. A sine bounds the normalised prediction to
+        [-1, 1].
+
+    first_layer_init : {"paper", "lecture"}, default="paper"
+        The first layer's weights are uniform in ±1/n ("paper", [1]_ section 3.2) or in ±sqrt(1/n)
+        ("lecture"), n being the number of features.
+
+    solver : {"adam"}, default="adam"
+        The optimiser: Adam, on mini-batches, in float32.
+
+    learning_rate : {"one_cycle", "constant"}, default="one_cycle"
+        How the rate changes over the updates. "one_cycle" warms up over the first tenth
+        and anneals to 0 along a cosine.
+
+    learning_rate_init : float, default=1e-3
+        The highest learning rate.
+
+    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+        What is minimised, in units of the normalised target. "huber" is quadratic for residuals
+        up to 0.1 and linear beyond.
+
+    alpha : float, default=0.0
+        Strength of the L2 penalty; the objective is the weighted mean loss plus alpha / 2 times
+        the sum of the squared weights.
+
+    batch_size : int or "auto", default="auto"
+        Rows of one update; all rows where there are fewer. "auto" is 2048.
+
+    max_iter : int, default=1000
+        Number of optimiser updates, whatever the number of rows.
+
+    early_stopping : bool, default=False
+        Whether to hold rows out, stop when their score stops improving, and keep the weights of
+        the best moment.
+
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows that `early_stopping` holds out.
+
+    n_iter_no_change : int, default=200
+        Number of updates without an improvement of the validation score by `tol`, after which
+        `early_stopping` stops.
+
+    tol : float, default=1e-4
+        Smallest improvement of the validation score R² that counts.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights and the units of the previous one.
+
+    normalize_X : bool, default=True
+        Whether to map each feature from its range in the training data to [-1, 1].
+
+    normalize_y : bool, default=True
+        Whether to standardise each target for training. Predictions are in the user's units.
+
+    device : str, default="auto"
+        "auto" takes CUDA, then MPS, then the CPU; otherwise a torch device string.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial weights, the order of the rows and the rows held out. The same
+        integer gives the same bits on one machine with one number of threads.
+
+    verbose : bool, default=False
+        Whether to show a progress bar (tqdm) on a terminal.
+
+    Attributes
+    ----------
+    network_ : Siren
+        The fitted network, a torch module on normalised coordinates.
+
+    omega_0_ : float
+        The frequency factor in use.
+
+    loss_curve_ : ndarray of shape (n_iter_,)
+        The objective before each update, on its mini-batch, in units of the normalised target.
+
+    best_loss_ : float
+        The lowest value of `loss_curve_`.
+
+    validation_scores_ : ndarray or None
+        R² on the rows held out, in the course of a fit with `early_stopping`.
+
+    best_validation_score_ : float or None
+        The highest of `validation_scores_`, which the fitted weights have.
+
+    n_iter_ : int
+        Number of updates done.
+
+    n_parameters_ : int
+        Number of weights and biases.
+
+    n_outputs_ : int
+        Number of targets.
+
+    n_features_in_ : int
+        Number of features seen during fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has string names.
+
+    device_ : torch.device
+        Where the network lives.
+
+    See Also
+    --------
+    sklearn.neural_network.MLPRegressor : The same with ReLU, tanh or logistic units.
+    ImageCoordinateTransformer : Images to coordinates and values, and back.
+
+    Notes
+    -----
+    In tables of up to 100,000 numbers, rows that are equal are merged with their weights summed,
+    and the rest is sorted. So a fit does not depend on the order of such rows, and integer weights
+    are exactly repeated rows. In larger tables they are so in expectation.
+
+    References
+    ----------
+    .. [1] Sitzmann, Martel, Bergman, Lindell, Wetzstein. Implicit Neural Representations with
+       Periodic Activation Functions. NeurIPS 2020. arXiv:2006.09661.
+    .. [2] Yeom, Lee, Lee. Fast Training of Sinusoidal Neural Fields via Scaling Initialization.
+       ICLR 2025.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinr import SirenRegressor
+    >>> X = np.linspace(0, 1, 200)[:, None]
+    >>> y = np.sin(40 * X[:, 0] ** 2)
+    >>> model = SirenRegressor(omega_0=10, random_state=0).fit(X, y)
+    >>> bool(model.score(X, y) > 0.999)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "omega_0": [Interval(Real, 0, None, closed="neither")],
+        "hidden_omega_0": [None, Interval(Real, 0, None, closed="neither")],
+        "weight_scale": [Interval(Real, 0, None, closed="neither")],
+        "output_activation": [StrOptions({"identity", "sine"})],
+        "first_layer_init": [StrOptions({"paper", "lecture"})],
+        "solver": [StrOptions({"adam"})],
+        "learning_rate": [StrOptions({"one_cycle", "constant"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "loss": [StrOptions(set(LOSSES))],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "normalize_X": ["boolean"],
+        "normalize_y": ["boolean"],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (128, 128, 128, 128),
+        *,
+        omega_0: float = 30.0,
+        hidden_omega_0: float | None = None,
+        weight_scale: float = 1.0,
+        output_activation: str = "identity",
+        first_layer_init: str = "paper",
+        solver: str = "adam",
+        learning_rate: str = "one_cycle",
+        learning_rate_init: float = 1e-3,
+        loss: str = "squared_error",
+        alpha: float = 0.0,
+        batch_size: int | str = "auto",
+        max_iter: int = 1000,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 200,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        normalize_X: bool = True,
+        normalize_y: bool = True,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.omega_0 = omega_0
+        self.hidden_omega_0 = hidden_omega_0
+        self.weight_scale = weight_scale
+        self.output_activation = output_activation
+        self.first_layer_init = first_layer_init
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.loss = loss
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.normalize_X = normalize_X
+        self.normalize_y = normalize_y
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> SirenRegressor:
+        """Fit the network to a table.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Coordinates, in any unit.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Values, in any unit.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights, not all of them zero.
+
+        Returns
+        -------
+        self : SirenRegressor
+
+        Raises
+        ------
+        ValueError
+            For NaN or infinite entries, no rows, X and y of different lengths, sparse, complex or
+            text input, unusable parameters or weights, or a device that is not on this machine.
+        KeyboardInterrupt
+            When interrupted; the estimator is then fitted as far as training had come.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training diverged and went on from its last good state at a lower learning rate.
+        """
+        continued = self.warm_start and hasattr(self, "network_")
+        table, stack, random, generator = self._begin(X, y, sample_weight, continued=continued)
+        training, validation = self._hold_out(table, random)
+        rows = self._to_rows(training, stack)
+        with progress_bar(self.max_iter, bool(self.verbose)) as progress:
+            history = train(
+                stack,
+                rows,
+                Objective(stack, self.loss, self.alpha),
+                Adam(stack),
+                learning_rates(self.learning_rate, self.learning_rate_init, self.max_iter),
+                batch_size=self._batch_size(),
+                generators=[generator],
+                monitor=Monitor(progress, self._early_stopping(stack, rows, validation)),
+            )
+        self._adam_state: AdamState | None = None
+        self._finish(stack, history)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> SirenRegressor:
+        """Go once through a piece of the data, at the constant rate `learning_rate_init`.
+
+        The units of X and y are those of the first piece, so that should be a typical one.
+        `early_stopping` concerns :meth:`fit` alone.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        self : SirenRegressor
+
+        Raises
+        ------
+        ValueError
+            As :meth:`fit`.
+        """
+        continued = hasattr(self, "network_")
+        table, stack, _, generator = self._begin(X, y, sample_weight, continued=continued)
+        curve = self.loss_curve_ if continued else np.empty(0)
+        optimizer = Adam(stack, state=getattr(self, "_adam_state", None))
+        batch_size = self._batch_size()
+        history = train(
+            stack,
+            self._to_rows(table, stack),
+            Objective(stack, self.loss, self.alpha),
+            optimizer,
+            [self.learning_rate_init] * ceil(len(table.X) / batch_size),
+            batch_size=batch_size,
+            generators=[generator],
+            monitor=Monitor(),
+        )
+        self._adam_state = optimizer.state
+        self._finish(stack, history, earlier_losses=curve)
+        return self
+
+    def predict(self, X: ArrayLike) -> Values:
+        """Evaluate the fitted function.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Coordinates in the units of the training data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Values in the units of the training data; float32 if those were, else float64.
+        """
+        X = self._validate_coordinates(X)
+        stack = SirenStack.from_networks([self.network_])
+        y = np.empty((len(X), self.n_outputs_), self._y_dtype)
+        for chunk in gen_batches(len(X), CHUNK_SIZE):
+            values = evaluate(stack, self._normalize_coordinates(X[chunk])[None])[0]
+            y[chunk] = self._y_scaling.restore(values.cpu().numpy())
+        return y[:, 0] if self._single_target else y
+
+    def layer_activations(self, X: ArrayLike) -> list[tuple[Values, Values]]:
+        """Look at every layer's pre-activations and activations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Coordinates in the units of the training data.
+
+        Returns
+        -------
+        layers : list of (pre_activation, activation), each ndarray of shape (n_samples, width)
+            From the first hidden layer to the output; ω(Wx + b) and its sine.
+        """
+        X = self._validate_coordinates(X)
+        with torch.no_grad():
+            layers = self.network_.layer_activations(self._normalize_coordinates(X))
+            return [(before.cpu().numpy(), after.cpu().numpy()) for before, after in layers]
+
+    def __sklearn_tags__(self) -> Tags:
+        """Return scikit-learn's tags of this estimator."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state to pickle: on the CPU, without what only training needs."""
+        state: dict[str, Any] = super().__getstate__().copy()
+        if "network_" in state:
+            state["network_"] = SirenStack.from_networks([state["network_"].to("cpu")]).network(0)
+        state.pop("_adam_state", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled state, on the CPU where its device is not on this machine."""
+        super().__setstate__(state)
+        if "network_" in state:
+            self.device_: torch.device
+            if self.device_.type not in available_devices():
+                self.device_ = torch.device("cpu")
+            self.network_.to(self.device_)
+
+    def _validate_rows(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool
+    ) -> Table:
+        coordinates, values = validate_data(
+            self,
+            X,
+            y,
+            dtype=[np.float64, np.float32],
+            multi_output=True,
+            y_numeric=True,
+            reset=reset,
+        )
+        if values.dtype.kind not in "buif":
+            raise ValueError(f"y must hold real numbers; it has dtype {values.dtype}.")
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, coordinates, dtype=np.float64)
+            if (weight < 0).any() or not weight.any():
+                raise ValueError(
+                    "sample_weight must be non-negative with at least one positive weight; its "
+                    f"smallest entry is {weight.min()}, its largest {weight.max()}."
+                )
+        if reset:
+            self._single_target = values.ndim == 1
+            self._y_dtype = np.float32 if values.dtype == np.float32 else np.float64
+        return Table.canonical(coordinates, values.reshape(len(values), -1), weight)
+
+    def _validate_coordinates(self, X: ArrayLike) -> Values:
+        check_is_fitted(self)
+        validated: Values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return validated
+
+    def _normalize_coordinates(self, X: Values) -> torch.Tensor:
+        parameter = next(self.network_.parameters())
+        return to_tensor(X, self._X_scaling, parameter.device, parameter.dtype)
+
+    def _begin(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, *, continued: bool
+    ) -> tuple[Table, SirenStack, np.random.RandomState, torch.Generator]:
+        """Validate everything, and make or take up the network: all that precedes training."""
+        device = resolve_device(self.device)
+        hidden_layer_sizes = self._hidden_layer_sizes()
+        table = self._validate_rows(X, y, sample_weight, reset=not continued)
+        architecture = Architecture(
+            table.X.shape[1], hidden_layer_sizes, table.y.shape[1], self.output_activation
+        )
+        omega_0 = float(self.omega_0)
+        hidden_omega_0 = omega_0 if self.hidden_omega_0 is None else float(self.hidden_omega_0)
+        random = check_random_state(self.random_state)
+        generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
+        if continued:
+            self._check_same_network(architecture, omega_0, hidden_omega_0)
+            stack = SirenStack.from_networks([self.network_.to(device)])
+        else:
+            n_features, n_outputs = table.X.shape[1], table.y.shape[1]
+            self._X_scaling = (
+                AffineMap.from_range(table.X)
+                if self.normalize_X
+                else AffineMap.identity(n_features)
+            )
+            self._y_scaling = (
+                AffineMap.from_moments(table.y, table.weight)
+                if self.normalize_y
+                else AffineMap.identity(n_outputs)
+            )
+            stack = SirenStack.initialize(
+                architecture,
+                [omega_0],
+                [hidden_omega_0],
+                [generator],
+                first_layer_init=self.first_layer_init,
+                weight_scale=self.weight_scale,
+                device=device,
+            )
+        return table, stack, random, generator
+
+    def _hidden_layer_sizes(self) -> tuple[int, ...]:
+        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
+        if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or (sizes < 1).any():
+            raise ValueError(
+                "hidden_layer_sizes must be one or more integers of at least 1; "
+                f"{self.hidden_layer_sizes!r} given."
+            )
+        return tuple(sizes.tolist())
+
+    def _check_same_network(
+        self, architecture: Architecture, omega_0: float, hidden_omega_0: float
+    ) -> None:
+        fitted = self.network_
+        if (architecture, omega_0, hidden_omega_0) != (
+            fitted.architecture,
+            fitted.omega_0,
+            fitted.hidden_omega_0,
+        ):
+            raise ValueError(
+                "Going on from a fitted network keeps its shape and frequencies: it has "
+                f"{fitted.architecture}, omega_0={fitted.omega_0} and "
+                f"hidden_omega_0={fitted.hidden_omega_0}; data and parameters now ask for "
+                f"{architecture}, omega_0={omega_0} and hidden_omega_0={hidden_omega_0}. "
+                "Set warm_start=False, or clone the estimator, to start anew."
+            )
+
+    def _hold_out(self, table: Table, random: np.random.RandomState) -> tuple[Table, Table | None]:
+        if not self.early_stopping:
+            return table, None
+        if len(table.X) < 2:
+            raise ValueError(
+                "early_stopping=True holds out rows and needs at least 2 different ones; "
+                f"n_samples = {len(table.X)} given."
+            )
+        training, validation = train_test_split(
+            np.arange(len(table.X)), test_size=self.validation_fraction, random_state=random
+        )
+        return table.take(np.sort(training)), table.take(np.sort(validation))
+
+    def _to_rows(self, table: Table, stack: SirenStack) -> TrainingRows:
+        return TrainingRows.from_table(
+            table,
+            self._X_scaling,
+            self._y_scaling,
+            device=stack.parameters.device,
+            dtype=stack.parameters.dtype,
+        )
+
+    def _early_stopping(
+        self, stack: SirenStack, rows: TrainingRows, validation: Table | None
+    ) -> EarlyStopping | None:
+        if validation is None:
+            return None
+        return EarlyStopping(
+            stack,
+            self._to_rows(validation, stack),
+            n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
+            batch_size=self._batch_size(),
+        )
+
+    def _batch_size(self) -> int:
+        return AUTO_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size)
+
+    def _finish(
+        self, stack: SirenStack, history: History, earlier_losses: Values | None = None
+    ) -> None:
+        """Set the fitted attributes, warn of a divergence, and pass an interrupt on."""
+        losses = history.losses[:, 0]
+        self.network_ = stack.network(0)
+        self.omega_0_ = stack.omega_0[0]
+        self.loss_curve_ = losses if earlier_losses is None else np.r_[earlier_losses, losses]
+        self.best_loss_ = float(np.nanmin(self.loss_curve_, initial=np.inf))
+        scores = history.validation_scores
+        self.validation_scores_ = None if scores is None else scores[:, 0]
+        self.best_validation_score_ = None if scores is None else float(scores.max())
+        self.n_iter_ = len(self.loss_curve_)
+        self.n_parameters_ = stack.architecture.n_parameters
+        self.n_outputs_ = stack.architecture.n_outputs
+        self.device_ = stack.parameters.device
+        if history.interrupted:
+            raise KeyboardInterrupt
+        n_step_backs = int(history.n_step_backs[0])
+        if n_step_backs:
+            warnings.warn(
+                f"Training diverged {n_step_backs} times at learning_rate_init="
+                f"{self.learning_rate_init} and went on from its last good state at a tenth of "
+                "the rate each time. Set a lower learning_rate_init.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )

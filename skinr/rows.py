@@ -1,0 +1,200 @@
+"""The rows that a network is fitted to: their canonical form, tensors and mini-batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils import gen_batches
+from torch import Tensor
+
+from skinr.scaling import CHUNK_SIZE, AffineMap
+
+MAX_CANONICAL_SIZE = 100_000
+"""Tables of up to so many numbers are brought to canonical form before training."""
+
+Array = NDArray[Any]
+Weight = NDArray[np.float64] | None
+
+
+class Table(NamedTuple):
+    """Coordinates, values and weights in the user's units.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+    y : ndarray of shape (n_rows, n_outputs)
+    weight : ndarray of shape (n_rows,) or None
+        Positive weights of mean 1; None where all are equal.
+    """
+
+    X: Array
+    y: Array
+    weight: Weight = None
+
+    @classmethod
+    def canonical(cls, X: Array, y: Array, weight: Weight) -> Table:
+        """Bring rows to a form in which a weight and a repetition are the same thing.
+
+        Rows without weight are dropped. In tables of up to `MAX_CANONICAL_SIZE` numbers, equal
+        rows are merged, their weights summed, and the rest is sorted. So training does not depend
+        on the order of the rows, and integer weights give the bits that repeated rows give.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features)
+        y : ndarray of shape (n_rows, n_outputs)
+        weight : ndarray of shape (n_rows,) or None
+            Non-negative, at least one of them positive.
+
+        Returns
+        -------
+        table : Table
+        """
+        if weight is not None and not weight.all():
+            kept = weight > 0
+            X, y, weight = X[kept], y[kept], weight[kept]
+        if X.size + y.size <= MAX_CANONICAL_SIZE:
+            X, y, weight = _merge_equal_rows(X, y, weight)
+        if weight is not None:
+            weight = None if np.ptp(weight) == 0 else weight / weight.mean()
+        return cls(X, y, weight)
+
+    def take(self, index: NDArray[np.intp]) -> Table:
+        """Return the rows at `index`."""
+        return Table(
+            self.X[index], self.y[index], None if self.weight is None else self.weight[index]
+        )
+
+
+def _merge_equal_rows(X: Array, y: Array, weight: Weight) -> tuple[Array, Array, Weight]:
+    weight = np.ones(len(X)) if weight is None else weight
+    columns = np.column_stack([y, X])
+    order = np.lexsort((weight, *columns.T))
+    columns = columns[order]
+    first = np.r_[True, (columns[1:] != columns[:-1]).any(axis=1)]
+    kept = order[first]
+    return X[kept], y[kept], np.add.reduceat(weight[order], np.flatnonzero(first))
+
+
+class TrainingRows(NamedTuple):
+    """Normalised rows as tensors, with a leading axis of one set for each network, or of 1.
+
+    Parameters
+    ----------
+    coordinates : Tensor of shape (K or 1, n_rows, n_features)
+    targets : Tensor of shape (K or 1, n_rows, n_outputs)
+    weight : Tensor of shape (K or 1, n_rows, 1) or None
+        Non-negative weights of mean 1.
+    """
+
+    coordinates: Tensor
+    targets: Tensor
+    weight: Tensor | None = None
+
+    @classmethod
+    def from_table(
+        cls,
+        table: Table,
+        X_scaling: AffineMap,
+        y_scaling: AffineMap,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> TrainingRows:
+        """Normalise a table into tensors, chunk by chunk.
+
+        Parameters
+        ----------
+        table : Table
+        X_scaling, y_scaling : AffineMap
+        device : torch.device
+        dtype : torch.dtype
+
+        Returns
+        -------
+        rows : TrainingRows
+            With leading axes of length 1.
+        """
+        return cls(
+            to_tensor(table.X, X_scaling, device, dtype)[None],
+            to_tensor(table.y, y_scaling, device, dtype)[None],
+            None
+            if table.weight is None
+            else torch.as_tensor(table.weight, device=device, dtype=dtype)[None, :, None],
+        )
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of each network."""
+        return self.coordinates.shape[1]
+
+    def batches(
+        self, batch_size: int, generators: Sequence[torch.Generator]
+    ) -> Iterator[TrainingRows]:
+        """Yield mini-batches of equal size without end; the whole where it fits into one.
+
+        Every epoch visits the rows in a new random order, and a batch that outlasts one epoch is
+        filled from the next, so that every row is visited equally often.
+
+        Parameters
+        ----------
+        batch_size : int
+        generators : sequence of K torch.Generator on the CPU
+            Each draws the order of one network's rows.
+
+        Yields
+        ------
+        batch : TrainingRows
+        """
+        if batch_size >= self.n_rows:
+            while True:
+                yield self
+        orders = [_shuffled(self.n_rows, batch_size, generator) for generator in generators]
+        while True:
+            index = torch.stack([next(order) for order in orders]).to(self.coordinates.device)
+            yield TrainingRows(
+                _take(self.coordinates, index),
+                _take(self.targets, index),
+                None if self.weight is None else _take(self.weight, index),
+            )
+
+
+def to_tensor(table: Array, scaling: AffineMap, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Normalise an array into a tensor, chunk by chunk.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_rows, n_columns)
+    scaling : AffineMap
+    device : torch.device
+    dtype : torch.dtype
+
+    Returns
+    -------
+    normalized : Tensor of shape (n_rows, n_columns)
+    """
+    normalized = torch.empty(table.shape, dtype=dtype)
+    for chunk in gen_batches(len(table), CHUNK_SIZE):
+        normalized[chunk] = torch.from_numpy(scaling.normalize(table[chunk]))
+    return normalized.to(device)
+
+
+def _shuffled(n_rows: int, batch_size: int, draw: torch.Generator) -> Iterator[Tensor]:
+    order = torch.empty(0, dtype=torch.int64)
+    while True:
+        while len(order) < batch_size:
+            order = torch.cat([order, torch.randperm(n_rows, generator=draw)])
+        batch, order = order[:batch_size], order[batch_size:]
+        yield batch
+
+
+def _take(part: Tensor, index: Tensor) -> Tensor:
+    """Take rows `index` (K, B) of a (K or 1, n_rows, n_columns) tensor."""
+    n_sets, n_rows, n_columns = part.shape
+    offset = torch.arange(n_sets, device=part.device)[:, None] * n_rows
+    rows = part.reshape(-1, n_columns).index_select(0, (index + offset).ravel())
+    return rows.view(-1, index.shape[1], n_columns)

@@ -1,0 +1,88 @@
+"""Units: the affine maps between the user's columns and the network's."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import gen_batches
+
+CHUNK_SIZE = 65_536
+"""Rows that are converted at a time, so that a memory map is never copied whole."""
+
+MAX_NORMALIZED = 1e30
+"""Magnitude to which normalised values are clipped: float32 and its sine stay finite."""
+
+
+class AffineMap(NamedTuple):
+    """Columns shifted by `center` and divided by `scale`.
+
+    Parameters
+    ----------
+    center, scale : ndarray of shape (n_columns,), float64
+        A `scale` of 0 marks a constant column, which normalises to 0.
+    """
+
+    center: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    @classmethod
+    def identity(cls, n_columns: int) -> AffineMap:
+        """Leave the columns as they are."""
+        return cls(np.zeros(n_columns), np.ones(n_columns))
+
+    @classmethod
+    def from_range(cls, table: NDArray[Any]) -> AffineMap:
+        """Map each column's range to [-1, 1].
+
+        Parameters
+        ----------
+        table : ndarray of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        scaling : AffineMap
+        """
+        low, high = (np.asarray(f(table, axis=0), np.float64) for f in (np.min, np.max))
+        return cls(low / 2 + high / 2, high / 2 - low / 2)
+
+    @classmethod
+    def from_moments(
+        cls, table: NDArray[Any], weight: NDArray[np.float64] | None = None
+    ) -> AffineMap:
+        """Map each column to mean 0 and standard deviation 1.
+
+        Parameters
+        ----------
+        table : ndarray of shape (n_rows, n_columns)
+        weight : ndarray of shape (n_rows,), optional
+            Non-negative weights of the rows, of mean 1.
+
+        Returns
+        -------
+        scaling : AffineMap
+        """
+        span = cls.from_range(table)
+
+        def mean_power(center: NDArray[np.float64], power: int) -> NDArray[np.float64]:
+            total = np.zeros(table.shape[1])
+            for chunk in gen_batches(len(table), CHUNK_SIZE):
+                deviation = (span.normalize(table[chunk]) - center) ** power
+                total += deviation.sum(axis=0) if weight is None else weight[chunk] @ deviation
+            return total / len(table)
+
+        mean = mean_power(np.zeros(table.shape[1]), 1)
+        deviation = np.sqrt(mean_power(mean, 2))
+        return cls(span.center + mean * span.scale, deviation * span.scale)
+
+    def normalize(self, table: NDArray[Any]) -> NDArray[np.float64]:
+        """Map columns from the user's units to the network's."""
+        divisor = np.where(self.scale > 0, self.scale, np.inf)
+        with np.errstate(over="ignore"):
+            normalized = (table - self.center) / divisor
+        return cast("NDArray[np.float64]", normalized.clip(-MAX_NORMALIZED, MAX_NORMALIZED))
+
+    def restore(self, table: NDArray[Any]) -> NDArray[np.float64]:
+        """Map columns from the network's units back to the user's."""
+        return table * self.scale + self.center
