@@ -9,7 +9,6 @@ from math import sqrt
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
 EVALUATION_CHUNK = 2048
 """Rows that are evaluated at a time."""
@@ -97,7 +96,7 @@ class Siren(nn.Module):
         self.omega_0 = omega_0
         self.hidden_omega_0 = hidden_omega_0
         self.linears = nn.ModuleList(
-            skip_init(nn.Linear, fan_in, fan_out, device=device, dtype=dtype)  # type: ignore[no-untyped-call]
+            nn.Linear(fan_in, fan_out, device="meta", dtype=dtype).to_empty(device=device or "cpu")
             for fan_in, fan_out in architecture.layer_shapes
         )
 

@@ -1,0 +1,19 @@
+"""Settings that hold for every test."""
+
+import os
+
+os.environ["SCIPY_ARRAY_API"] = "1"  # or scikit-learn skips its array API check
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+settings.register_profile("skinr", deadline=None, max_examples=25, derandomize=True)
+settings.load_profile("skinr")
+
+
+@pytest.fixture
+def chirp():
+    """200 rows of one variable, without noise."""
+    X = np.linspace(0, 1, 200)[:, None]
+    return X, np.sin(20 * X[:, 0] ** 2)

@@ -1,0 +1,24 @@
+import pytest
+import torch
+
+from skinr.device import available_devices, resolve_device
+
+
+def test_auto_takes_the_preferred_device():
+    assert resolve_device("auto").type == available_devices()[0]
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_preference(monkeypatch, cuda, mps, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert resolve_device("auto").type == expected
+
+
+@pytest.mark.parametrize("name", ["abacus", "cuda:99", "meta", "cpu:x", ""])
+def test_what_is_not_here_is_a_clear_error(name):
+    with pytest.raises(ValueError, match=r"device=.*accepted here are 'auto' and"):
+        resolve_device(name)

@@ -1,0 +1,58 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skinr.losses import HUBER_DELTA, LOSSES, Objective
+from skinr.network import Architecture, SirenStack, StackPass
+from skinr.rows import TrainingRows
+
+REFERENCES = {
+    "squared_error": torch.nn.functional.mse_loss,
+    "absolute_error": torch.nn.functional.l1_loss,
+    "huber": lambda *pair, reduction: (
+        2 * torch.nn.functional.huber_loss(*pair, reduction=reduction, delta=HUBER_DELTA)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@given(residuals=st.lists(st.floats(-3, 3), min_size=1, max_size=30))
+def test_value_and_derivative_agree_with_torch(name, residuals):
+    residual = torch.tensor(residuals, dtype=torch.float64, requires_grad=True)
+    expected = REFERENCES[name](residual, torch.zeros_like(residual), reduction="none")
+    (derivative,) = torch.autograd.grad(expected.sum(), residual)
+    torch.testing.assert_close(LOSSES[name].value(residual), expected)
+    torch.testing.assert_close(LOSSES[name].derivative(residual), derivative)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize("output_activation", ["identity", "sine"])
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_objective_agrees_with_autograd(name, weighted, alpha, output_activation, depth):
+    omegas = [3.0, 8.0]
+    generators = [torch.Generator().manual_seed(k) for k in range(2)]
+    architecture = Architecture(2, (7,) * depth, 3, output_activation)
+    stack = SirenStack.initialize(architecture, omegas, omegas, generators, dtype=torch.float64)
+    draw = torch.Generator().manual_seed(5)
+    rows = TrainingRows(
+        torch.rand(1, 20, 2, generator=draw, dtype=torch.float64),
+        torch.rand(2, 20, 3, generator=draw, dtype=torch.float64),
+        torch.rand(2, 20, 1, generator=draw, dtype=torch.float64) if weighted else None,
+    )
+    objective = Objective(stack, name, alpha)
+    losses, gradient = objective.loss_and_gradient(StackPass(stack, 20), rows)
+    for k in range(2):
+        network = stack.network(k)
+        errors = REFERENCES[name](network(rows.coordinates[0]), rows.targets[k], reduction="none")
+        weight = rows.weight[k] if weighted else 1.0
+        squares = sum(linear.weight.square().sum() for linear in network.linears)
+        expected = (weight * errors).mean() + alpha / 2 * squares
+        expected.backward()
+        torch.testing.assert_close(losses[k], expected.detach())
+        by_weight = stack.layers(gradient * stack.frequencies)
+        for linear, (weight_part, bias_part) in zip(network.linears, by_weight, strict=True):
+            torch.testing.assert_close(linear.weight.grad.T, weight_part[k])
+            torch.testing.assert_close(linear.bias.grad, bias_part[k, 0])

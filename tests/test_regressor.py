@@ -1,0 +1,557 @@
+import io
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    cross_val_score,
+    learning_curve,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import skinr.training
+from skinr import SirenRegressor
+
+
+def small(**parameters):
+    """A regressor that fits in a tenth of a second."""
+    return SirenRegressor(
+        **{
+            "hidden_layer_sizes": (32, 32),
+            "omega_0": 5.0,
+            "max_iter": 200,
+            "random_state": 0,
+            "learning_rate_init": 5e-3,
+            **parameters,
+        }
+    )
+
+
+@parametrize_with_checks(
+    [
+        SirenRegressor(),
+        small(),
+        small(loss="absolute_error", batch_size=32, max_iter=500),
+        small(loss="huber", alpha=1e-5, weight_scale=1.5),
+        small(early_stopping=True, omega_0=2.0, max_iter=500),
+        small(normalize_X=False, normalize_y=False, learning_rate="constant", max_iter=500),
+        small(hidden_layer_sizes=64, hidden_omega_0=10.0, first_layer_init="lecture"),
+    ]
+)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+@pytest.mark.parametrize("batch_size", ["auto", 50])
+def test_it_learns_with_every_loss(chirp, loss, batch_size):
+    X, y = chirp
+    model = small(loss=loss, batch_size=batch_size, max_iter=600).fit(X, y)
+    new = np.random.default_rng(0).uniform(0, 1, (1000, 1))
+    assert model.score(new, np.sin(20 * new[:, 0] ** 2)) > 0.999
+
+
+@pytest.mark.parametrize("output_activation", ["identity", "sine"])
+@pytest.mark.parametrize("first_layer_init", ["paper", "lecture"])
+def test_it_learns_with_every_network(chirp, output_activation, first_layer_init):
+    X, y = chirp
+    model = small(
+        output_activation=output_activation,
+        first_layer_init=first_layer_init,
+        normalize_y=False,
+        weight_scale=1.5,
+        max_iter=500,
+    )
+    assert model.fit(X, y).score(X, y) > 0.99
+
+
+def test_targets_of_several_columns(chirp):
+    X, y = chirp
+    both = np.column_stack([y, 1e6 * np.cos(5 * X[:, 0])])
+    model = small(max_iter=500).fit(X, both)
+    assert model.predict(X).shape == both.shape
+    assert model.n_outputs_ == 2
+    assert min(1 - np.var(model.predict(X) - both, axis=0) / both.var(axis=0)) > 0.999
+
+
+def test_a_column_stays_a_column(chirp):
+    X, y = chirp
+    model = small().fit(X, y[:, None])
+    assert model.predict(X).shape == (200, 1)
+    np.testing.assert_array_equal(model.predict(X)[:, 0], small().fit(X, y).predict(X))
+
+
+@settings(max_examples=10)
+@given(
+    st.floats(-1e6, 1e6),
+    st.floats(1e-6, 1e6),
+    st.floats(-1e6, 1e6),
+    st.one_of(st.floats(1e-6, 1e6), st.floats(-1e6, -1e-6)),
+)
+def test_units_do_not_matter(X_shift, X_factor, y_shift, y_factor):
+    X = np.random.default_rng(0).uniform(0, 1, (60, 1))
+    y = np.sin(5 * X[:, 0])
+    X_shift, y_shift = X_shift * X_factor, y_shift * abs(y_factor)
+    reference = small().fit(X, y).predict(X)
+    model = small().fit(X_shift + X_factor * X, y_shift + y_factor * y)
+    predicted = (model.predict(X_shift + X_factor * X) - y_shift) / y_factor
+    if y_factor > 0:
+        np.testing.assert_allclose(predicted, reference, atol=2e-3)
+    assert model.score(X_shift + X_factor * X, y_shift + y_factor * y) > 0.999
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-30, 1e30, 1e300])
+def test_extreme_units(chirp, unit):
+    X, y = chirp
+    predicted = small().fit(unit * X, unit * y).predict(unit * X)
+    np.testing.assert_allclose(predicted / unit, small().fit(X, y).predict(X), atol=1e-3)
+
+
+@pytest.mark.parametrize("batch_size", ["auto", 7])
+def test_integer_weights_are_repeated_rows_to_the_bit(chirp, batch_size):
+    X, y = chirp
+    repeats = np.random.default_rng(0).integers(0, 4, len(X))
+    weighted = small(batch_size=batch_size).fit(X, y, sample_weight=repeats)
+    order = np.random.default_rng(1).permutation(np.repeat(np.arange(len(X)), repeats))
+    repeated = small(batch_size=batch_size).fit(X[order], y[order])
+    np.testing.assert_array_equal(weighted.predict(X), repeated.predict(X))
+
+
+def test_weights_say_which_rows_count(chirp):
+    X, y = chirp
+    other = np.r_[y, y + 1]
+    weight = np.r_[np.full(200, 9.0), np.ones(200)]
+    model = small(max_iter=1000).fit(np.r_[X, X], other, sample_weight=weight)
+    np.testing.assert_allclose(model.predict(X), y + 0.1, atol=0.02)
+
+
+def test_weights_in_a_table_too_large_for_canonical_form():
+    draw = np.random.default_rng(0)
+    X = draw.uniform(0, 1, (60_000, 1))
+    side = draw.random(60_000) < 0.5
+    weight = np.where(side, 3.0, 1.0)
+    model = small(max_iter=1000).fit(X, side.astype(float), sample_weight=weight)
+    assert model.predict(np.linspace(0.1, 0.9, 50)[:, None]).mean() == pytest.approx(0.75, abs=0.03)
+
+
+def test_early_stopping_keeps_rows_apart(chirp):
+    X, y = chirp
+    draw = np.random.default_rng(0)
+    noisy = y + draw.normal(0, 0.3, len(y))
+    patient = small(omega_0=60.0, max_iter=2000).fit(X, noisy)
+    stopped = small(omega_0=60.0, max_iter=2000, early_stopping=True).fit(X, noisy)
+    assert stopped.n_iter_ < 2000
+    assert stopped.score(X, y) > patient.score(X, y)
+    assert stopped.best_validation_score_ == stopped.validation_scores_.max()
+    assert patient.validation_scores_ is None
+
+
+def test_early_stopping_within_fewer_updates_than_an_evaluation(chirp):
+    X, y = chirp
+    short = small(max_iter=5, early_stopping=True).fit(X, y)
+    assert len(short.validation_scores_) == 2
+
+
+def test_fitted_attributes(chirp):
+    X, y = chirp
+    model = small(hidden_layer_sizes=(16, 8)).fit(pd.DataFrame({"time": X[:, 0]}), y)
+    assert model.n_parameters_ == 2 * 16 + 17 * 8 + 9
+    assert sum(part.numel() for part in model.network_.parameters()) == model.n_parameters_
+    assert model.feature_names_in_.tolist() == ["time"]
+    assert model.omega_0_ == 5.0
+    assert model.loss_curve_.shape == (model.n_iter_,) == (200,)
+    assert model.best_loss_ == model.loss_curve_.min()
+    assert model.device_ == torch.device("cpu") or torch.cuda.is_available()
+
+
+def test_the_network_is_usable_on_its_own(chirp):
+    X, y = chirp
+    model = small(normalize_X=False, normalize_y=False).fit(X, y)
+    with torch.no_grad():
+        alone = model.network_(torch.tensor(X, dtype=torch.float32))[:, 0].numpy()
+    np.testing.assert_allclose(model.predict(X), alone, atol=1e-5)
+
+
+def test_layer_activations(chirp):
+    X, y = chirp
+    model = small(hidden_layer_sizes=(16, 8)).fit(X, y)
+    layers = model.layer_activations(X)
+    assert [before.shape for before, _ in layers] == [(200, 16), (200, 8), (200, 1)]
+    for before, after in layers[:-1]:
+        np.testing.assert_allclose(np.sin(before), after, atol=1e-6)
+    np.testing.assert_array_equal(*layers[-1])
+
+
+def test_predictions_keep_the_dtype_of_the_target(chirp):
+    X, y = chirp
+    assert small(max_iter=5).fit(X, y.astype(np.float32)).predict(X).dtype == np.float32
+    assert small(max_iter=5).fit(X, y).predict(X.astype(np.float32)).dtype == np.float64
+    assert small(max_iter=5).fit(X, np.arange(200)).predict(X).dtype == np.float64
+
+
+def test_predictions_do_not_depend_on_the_batch(chirp):
+    X, y = chirp
+    model = small().fit(X, y)
+    many = np.random.default_rng(0).uniform(0, 1, (70_000, 1))
+    together = model.predict(many)
+    for size in (1, 3, 100, 5000):
+        np.testing.assert_allclose(model.predict(many[:size]), together[:size], atol=1e-6)
+
+
+def test_the_same_integer_gives_the_same_bits(chirp):
+    X, y = chirp
+    first = small(batch_size=50).fit(X, y).predict(X)
+    torch.rand(7)
+    np.random.rand(7)
+    np.testing.assert_array_equal(first, small(batch_size=50).fit(X, y).predict(X))
+    other = small(batch_size=50, random_state=1).fit(X, y).predict(X)
+    assert not np.array_equal(first, other)
+
+
+def test_the_global_generators_are_left_alone(chirp):
+    X, y = chirp
+    torch_state, numpy_state = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    small(early_stopping=True, batch_size=50).fit(X, y).predict(X)
+    assert torch.equal(torch_state, torch.random.get_rng_state())
+    np.testing.assert_array_equal(numpy_state, np.random.get_state()[1])
+
+
+def test_warm_start_goes_on(chirp):
+    X, y = chirp
+    model = small(warm_start=True, max_iter=100).fit(X, y)
+    first = model.loss_curve_
+    model.fit(X, y)
+    assert model.loss_curve_[0] < 0.1 * first[0]
+    cold = small(max_iter=100).fit(X, y).fit(X, y)
+    np.testing.assert_array_equal(cold.loss_curve_, first)
+
+
+@pytest.mark.parametrize("changed", [{"omega_0": 6.0}, {"hidden_layer_sizes": (8,)}], ids=str)
+def test_warm_start_of_another_network_is_an_error(chirp, changed):
+    X, y = chirp
+    model = small(warm_start=True, max_iter=5).fit(X, y).set_params(**changed)
+    with pytest.raises(ValueError, match="warm_start=False"):
+        model.fit(X, y)
+
+
+def test_partial_fit_learns_from_a_stream():
+    draw = np.random.default_rng(0)
+    model = small(learning_rate_init=2e-3, batch_size=100)
+    for _ in range(150):
+        X = draw.uniform(0, 1, (300, 1))
+        model.partial_fit(X, np.sin(20 * X[:, 0] ** 2))
+    new = draw.uniform(0.05, 0.95, (500, 1))
+    assert model.score(new, np.sin(20 * new[:, 0] ** 2)) > 0.99
+    assert model.n_iter_ == len(model.loss_curve_) == 450
+
+
+def test_partial_fit_goes_on_from_fit(chirp):
+    X, y = chirp
+    model = small().fit(X, y)
+    before = model.score(X, y)
+    model.set_params(learning_rate_init=1e-4).partial_fit(X, y)
+    assert model.score(X, y) > before - 0.01
+    assert model.n_iter_ == 201
+
+
+def test_pickle_joblib_and_clone(chirp, tmp_path):
+    X, y = chirp
+    model = small().fit(X, y).partial_fit(X, y)
+    expected = model.predict(X)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), expected)
+    joblib.dump(model, tmp_path / "model.joblib")
+    np.testing.assert_array_equal(joblib.load(tmp_path / "model.joblib").predict(X), expected)
+    with pytest.raises(NotFittedError):
+        clone(model).predict(X)
+    assert len(pickle.dumps(model)) < 8 * model.n_parameters_ + 10_000
+
+
+def test_a_pickle_from_an_absent_device_loads_on_the_cpu(chirp):
+    X, y = chirp
+    model = small(max_iter=5).fit(X, y)
+    expected = model.predict(X)
+    model.device_ = torch.device("xpu:3")
+    restored = pickle.loads(pickle.dumps(model))
+    assert restored.device_ == torch.device("cpu")
+    np.testing.assert_array_equal(restored.predict(X), expected)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_cuda_gives_what_the_cpu_gives(chirp):
+    X, y = chirp
+    on_gpu = small(device="cuda").fit(X, y)
+    on_cpu = small(device="cpu").fit(X, y)
+    assert on_gpu.device_.type == "cuda"
+    np.testing.assert_allclose(on_gpu.predict(X), on_cpu.predict(X), atol=1e-2)
+    assert next(pickle.loads(pickle.dumps(on_gpu)).network_.parameters()).is_cuda
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_grid_search_over_omega(chirp, n_jobs):
+    X, y = chirp
+    pipeline = make_pipeline(MinMaxScaler(), small())
+    grid = {"sirenregressor__omega_0": [0.1, 5.0, 300.0]}
+    search = GridSearchCV(pipeline, grid, cv=KFold(3, shuffle=True, random_state=0), n_jobs=n_jobs)
+    assert search.fit(X, y).best_params_ == {"sirenregressor__omega_0": 5.0}
+    assert search.score(X, y) > 0.99
+
+
+def test_searches_agree_whatever_n_jobs(chirp):
+    X, y = chirp
+    alone, together = (
+        cross_val_score(small(), X, y, cv=KFold(3, shuffle=True, random_state=0), n_jobs=n_jobs)
+        for n_jobs in (1, 2)
+    )
+    np.testing.assert_allclose(alone, together, atol=1e-4)
+
+
+def test_workers_share_the_cores():
+    threads = joblib.Parallel(n_jobs=2)(joblib.delayed(torch.get_num_threads)() for _ in range(2))
+    assert sum(threads) <= max(2, joblib.cpu_count())
+
+
+def test_model_selection_and_target_transforms(chirp):
+    X, y = chirp
+    _, _, scores = learning_curve(
+        small(), X, y, train_sizes=[0.3, 1.0], cv=KFold(3, shuffle=True, random_state=0)
+    )
+    assert scores[1].mean() > scores[0].mean() - 0.05
+    positive = TransformedTargetRegressor(small(), func=np.log, inverse_func=np.exp)
+    assert positive.fit(X, np.exp(y)).score(X, np.exp(y)) > 0.99
+
+
+def test_set_output_reaches_through_a_pipeline(chirp):
+    X, y = chirp
+    pipeline = make_pipeline(FunctionTransformer(feature_names_out="one-to-one"), small())
+    pipeline.set_output(transform="pandas")
+    pipeline.fit(pd.DataFrame({"time": X[:, 0]}), y)
+    assert pipeline[-1].feature_names_in_.tolist() == ["time"]
+
+
+def test_metadata_routing_of_weights(chirp):
+    X, y = chirp
+    weight = np.r_[np.ones(100), np.zeros(100)]
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = small().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        routed = make_pipeline(MinMaxScaler(), model).fit(X, y, sample_weight=weight)
+        search = GridSearchCV(model, {"omega_0": [5.0]}, cv=2).fit(X, y, sample_weight=weight)
+    direct = small().fit(X[:100], y[:100])
+    scaled = MinMaxScaler().fit_transform(X)
+    np.testing.assert_allclose(routed[-1].predict(scaled[:100]), direct.predict(X[:100]), atol=0.05)
+    assert search.best_score_ is not None
+
+
+def test_a_constant_target_is_predicted_exactly(chirp):
+    X, _ = chirp
+    assert (small(max_iter=20).fit(X, np.full(200, 3.7)).predict(X) == 3.7).all()
+
+
+def test_a_constant_feature_and_one_row(chirp):
+    X, y = chirp
+    padded = np.column_stack([X, np.full(200, 7.0)])
+    assert small().fit(padded, y).score(padded, y) > 0.99
+    assert small(max_iter=20).fit([[1.0]], [5.0]).predict([[2.0]]) == [5.0]
+
+
+@pytest.mark.parametrize("far", [1e3, 1e30, 1e300, -1e300])
+def test_extrapolation_is_finite(chirp, far):
+    X, y = chirp
+    assert np.isfinite(small(max_iter=20).fit(X, y).predict([[far]])).all()
+
+
+def test_divergence_is_reported_and_never_returned(chirp):
+    X, y = chirp
+    with pytest.warns(ConvergenceWarning, match="learning_rate_init"):
+        model = small(learning_rate_init=1e4).fit(X, y)
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_an_interrupt_leaves_a_usable_model(chirp, monkeypatch):
+    X, y = chirp
+    complete = small(learning_rate="constant", max_iter=50).fit(X, y)
+    step = skinr.training.Adam.step
+
+    def interrupted_step(self, gradient, learning_rate):
+        if self.n_updates == 50:
+            raise KeyboardInterrupt
+        step(self, gradient, learning_rate)
+
+    monkeypatch.setattr(skinr.training.Adam, "step", interrupted_step)
+    model = small(learning_rate="constant")
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert model.n_iter_ == 50
+    np.testing.assert_array_equal(model.predict(X), complete.predict(X))
+
+
+BAD_DATA = {
+    "NaN in X": ([[np.nan], [1.0]], [0.0, 1.0], "NaN"),
+    "infinite y": ([[0.0], [1.0]], [0.0, np.inf], "infinity"),
+    "no rows": (np.empty((0, 1)), np.empty(0), "0 sample"),
+    "no columns": (np.empty((2, 0)), [0.0, 1.0], "0 feature"),
+    "lengths": ([[0.0], [1.0]], [0.0], "inconsistent numbers of samples"),
+    "one dimension": ([0.0, 1.0], [0.0, 1.0], "Expected 2D array"),
+    "three dimensions": (np.zeros((2, 2, 2)), [0.0, 1.0], "dim"),
+    "complex": ([[0.0], [1.0]], [1j, 0.0], "omplex"),
+    "text in X": ([["a"], ["b"]], [0.0, 1.0], "convert"),
+    "text in y": ([[0.0], [1.0]], np.array(["a", "b"]), "real numbers"),
+    "y of three dimensions": ([[0.0], [1.0]], np.zeros((2, 1, 1)), "dim"),
+}
+
+
+@pytest.mark.parametrize(("X", "y", "message"), BAD_DATA.values(), ids=BAD_DATA)
+def test_bad_data(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        small().fit(X, y)
+
+
+def test_sparse_input():
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
+        small().fit(csr_matrix([[0.0], [1.0]]), [0.0, 1.0])
+
+
+def test_another_number_of_features(chirp):
+    X, y = chirp
+    with pytest.raises(ValueError, match="2 features"):
+        small(max_iter=5).fit(X, y).predict(np.column_stack([X, X]))
+
+
+@pytest.mark.parametrize("weight", [[-1.0, 1.0], [0.0, 0.0], [np.nan, 1.0], [1.0]], ids=str)
+def test_bad_weights(weight):
+    with pytest.raises(ValueError, match="weight"):
+        small().fit([[0.0], [1.0]], [0.0, 1.0], sample_weight=weight)
+
+
+BAD_PARAMETERS = [
+    {"omega_0": 0},
+    {"omega_0": -1.0},
+    {"omega_0": np.nan},
+    {"omega_0": np.inf},
+    {"omega_0": "high"},
+    {"hidden_omega_0": 0},
+    {"hidden_layer_sizes": ()},
+    {"hidden_layer_sizes": (8, 0)},
+    {"hidden_layer_sizes": 0},
+    {"hidden_layer_sizes": (8.5,)},
+    {"hidden_layer_sizes": ((8, 8),)},
+    {"weight_scale": 0.0},
+    {"output_activation": "relu"},
+    {"first_layer_init": "zeros"},
+    {"solver": "sgd"},
+    {"learning_rate": "adaptive"},
+    {"learning_rate_init": 0.0},
+    {"loss": "poisson"},
+    {"alpha": -1.0},
+    {"batch_size": 0},
+    {"max_iter": 0},
+    {"validation_fraction": 1.0},
+    {"n_iter_no_change": 0},
+    {"tol": -1.0},
+    {"device": 3},
+    {"device": "abacus"},
+    {"device": "cuda:99"},
+    {"device": "meta"},
+]
+
+
+@pytest.mark.parametrize("parameters", BAD_PARAMETERS, ids=str)
+def test_bad_parameters(chirp, parameters):
+    X, y = chirp
+    (name,) = parameters
+    model = SirenRegressor(**parameters)
+    with pytest.raises((ValueError, TypeError), match=name):
+        model.fit(X, y)
+    assert not hasattr(model, "network_")
+
+
+def test_early_stopping_needs_two_rows():
+    with pytest.raises(ValueError, match="n_samples = 1"):
+        small(early_stopping=True).fit([[1.0]], [1.0])
+
+
+def test_verbose_is_quiet_where_there_is_no_terminal(chirp, capfd):
+    X, y = chirp
+    small(verbose=True, max_iter=20).fit(X, y)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_verbose_shows_loss_and_time_on_a_terminal(chirp, monkeypatch):
+    X, y = chirp
+    screen = io.StringIO()
+    screen.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", screen)
+    small(verbose=True).fit(X, y)
+    assert "200/200" in screen.getvalue()
+    assert "loss=" in screen.getvalue()
+
+
+def test_verbose_without_tqdm_warns_and_fits(chirp, monkeypatch):
+    X, y = chirp
+    screen = io.StringIO()
+    screen.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    with pytest.warns(UserWarning, match=r"skinr\[progress\]"):
+        model = small(verbose=True, max_iter=20).fit(X, y)
+    assert model.n_iter_ == 20
+
+
+def test_a_memory_map_is_not_copied_and_fits(tmp_path):
+    rows = np.memmap(tmp_path / "rows", np.float64, "w+", shape=(50_000, 2))
+    rows[:] = np.random.default_rng(0).uniform(0, 1, rows.shape)
+    rows.flags.writeable = False
+    y = np.sin(3 * rows.sum(axis=1))
+    assert small(max_iter=300).fit(rows, y).score(rows, y) > 0.99
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int32, np.uint8, bool])
+def test_other_dtypes(dtype):
+    X = np.arange(20).reshape(-1, 2).astype(dtype)
+    y = np.arange(10).astype(dtype)
+    assert np.isfinite(small(max_iter=20).fit(X, y).predict(X)).all()
+
+
+def test_two_processes_give_the_same_bits(chirp):
+    program = (
+        "import numpy as np; from skinr import SirenRegressor\n"
+        "X = np.linspace(0, 1, 200)[:, None]; y = np.sin(20 * X[:, 0] ** 2)\n"
+        "model = SirenRegressor((32, 32), omega_0=5, max_iter=50, random_state=0, batch_size=50)\n"
+        "print(model.fit(X, y).predict(X).tobytes().hex())"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            check=True,
+            capture_output=True,
+        ).stdout
+        for _ in range(2)
+    }
+    assert len(outputs) == 1
+
+
+def test_no_warning_in_an_ordinary_fit(chirp):
+    X, y = chirp
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small().fit(X, y).predict(X)

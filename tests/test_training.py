@@ -1,0 +1,191 @@
+import numpy as np
+import pytest
+import torch
+
+from skinr.losses import Objective
+from skinr.network import Architecture, SirenStack, evaluate
+from skinr.optimizers import Adam, learning_rates
+from skinr.rows import TrainingRows
+from skinr.training import CHECK_INTERVAL, EarlyStopping, Monitor, train
+
+ARCHITECTURE = Architecture(1, (24, 24), 1)
+
+
+def make_stack(omegas, seeds):
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    return SirenStack.initialize(ARCHITECTURE, omegas, omegas, generators, dtype=torch.float64)
+
+
+def make_rows(n_rows=60, frequencies=(6.0,)):
+    X = torch.linspace(-1, 1, n_rows, dtype=torch.float64)[None, :, None]
+    return TrainingRows(X, torch.cat([torch.sin(frequency * X) for frequency in frequencies]))
+
+
+def fit(stack, rows, *, rates=None, batch_size=16, seeds=(0,), monitor=None, alpha=0.0):
+    return train(
+        stack,
+        rows,
+        Objective(stack, "squared_error", alpha),
+        Adam(stack),
+        learning_rates("one_cycle", 5e-3, 300) if rates is None else rates,
+        batch_size=batch_size,
+        generators=[torch.Generator().manual_seed(seed) for seed in seeds],
+        monitor=monitor or Monitor(),
+    )
+
+
+@pytest.mark.parametrize("batch_size", [16, 1000], ids=["mini-batches", "full batch"])
+@pytest.mark.parametrize("frequencies", [(6.0,), (3.0, 6.0, 9.0)], ids=["shared", "own rows"])
+def test_a_stack_learns_what_its_networks_learn_alone(batch_size, frequencies):
+    omegas = [2.0, 5.0, 10.0]
+    rows = make_rows(frequencies=frequencies)
+    together = make_stack(omegas, [0, 1, 2])
+    history = fit(together, rows, batch_size=batch_size, seeds=[5, 6, 7])
+    for k, omega in enumerate(omegas):
+        alone = make_stack([omega], [k])
+        own = TrainingRows(rows.coordinates, rows.targets[[k % len(frequencies)]])
+        alone_history = fit(alone, own, batch_size=batch_size, seeds=[5 + k])
+        torch.testing.assert_close(together.parameters[k], alone.parameters[0], atol=1e-6, rtol=0)
+        np.testing.assert_allclose(history.losses[:, k], alone_history.losses[:, 0], atol=1e-8)
+
+
+def test_it_learns():
+    stack, rows = make_stack([5.0], [0]), make_rows()
+    history = fit(stack, rows)
+    error = (evaluate(stack, rows.coordinates) - rows.targets).square().mean().item()
+    assert error < 1e-4
+    assert history.losses.shape == (300, 1)
+    assert history.losses[0, 0] > 100 * history.losses[-1, 0]
+
+
+def test_one_diverging_network_steps_back_and_the_others_go_on():
+    stack, rows = make_stack([5.0, 5.0], [0, 1]), make_rows()
+    alone = make_stack([5.0], [0])
+
+    class Explosion(Adam):
+        def step(self, gradient, learning_rate):
+            super().step(gradient, learning_rate)
+            if self.n_updates == 100:
+                self.parameters[1] = torch.nan
+
+    history = train(
+        stack,
+        rows,
+        Objective(stack, "squared_error", 0.0),
+        Explosion(stack),
+        learning_rates("one_cycle", 5e-3, 300),
+        batch_size=16,
+        generators=[torch.Generator().manual_seed(seed) for seed in (0, 1)],
+        monitor=Monitor(),
+    )
+    fit(alone, rows)
+    assert history.n_step_backs.tolist() == [0, 1]
+    assert np.isfinite(history.losses).all()
+    torch.testing.assert_close(stack.parameters[0], alone.parameters[0], atol=1e-6, rtol=0)
+    error = (evaluate(stack, rows.coordinates) - rows.targets).square().mean(dim=(1, 2))
+    assert error.max() < 1e-2
+
+
+@pytest.mark.parametrize("rate", [1e3, 1e30])
+def test_an_absurd_learning_rate_leaves_finite_parameters(rate):
+    stack = make_stack([5.0], [0])
+    history = fit(stack, make_rows(), rates=[rate] * 100)
+    assert history.n_step_backs[0] > 0
+    assert stack.parameters.isfinite().all()
+
+
+def test_divergence_in_the_last_updates_is_undone():
+    stack = make_stack([5.0], [0])
+    rates = [*learning_rates("one_cycle", 5e-3, 299), torch.nan]
+    fit(stack, make_rows(), rates=rates)
+    assert stack.parameters.isfinite().all()
+
+
+def test_a_spike_is_no_divergence():
+    rows = make_rows(1000)
+    targets = torch.zeros_like(rows.targets)
+    targets[0, 500] = 1000**0.5
+    history = fit(make_stack([5.0], [0]), TrainingRows(rows.coordinates, targets))
+    assert history.n_step_backs.tolist() == [0]
+
+
+@pytest.mark.parametrize("updates", [0, 1, 3 * CHECK_INTERVAL + 4])
+def test_an_interrupt_leaves_the_last_whole_update(updates):
+    class Interrupt(Adam):
+        def step(self, gradient, learning_rate):
+            if self.n_updates == updates:
+                raise KeyboardInterrupt
+            super().step(gradient, learning_rate)
+
+    stack, reference = make_stack([5.0], [0]), make_stack([5.0], [0])
+    rows = make_rows()
+    rates = [1e-3] * 100
+    history = train(
+        stack,
+        rows,
+        Objective(stack, "squared_error", 0.0),
+        Interrupt(stack),
+        rates,
+        batch_size=16,
+        generators=[torch.Generator().manual_seed(0)],
+        monitor=Monitor(),
+    )
+    assert history.interrupted
+    assert len(history.losses) == updates
+    if updates:
+        fit(reference, rows, rates=rates[:updates])
+    assert torch.equal(stack.parameters, reference.parameters)
+
+
+def early_stopping(stack, validation, **options):
+    return EarlyStopping(stack, validation, tol=1e-4, batch_size=16, **options)
+
+
+def test_early_stopping_keeps_the_best_moment_and_stops():
+    draw = torch.Generator().manual_seed(1)
+    rows = make_rows(30)
+    noise = torch.randn(rows.targets.shape, generator=draw, dtype=torch.float64)
+    noisy = TrainingRows(rows.coordinates, rows.targets + noise)
+    validation = make_rows(200)
+    stack = make_stack([30.0], [0])
+    stopping = early_stopping(stack, validation, n_iter_no_change=100)
+    rates = [1e-3] * 5000
+    history = fit(stack, noisy, rates=rates, monitor=Monitor(stopping=stopping))
+    assert len(history.losses) < 5000
+    residual = evaluate(stack, validation.coordinates) - validation.targets
+    score = 1 - residual.square().sum() / (
+        (validation.targets - validation.targets.mean()).square().sum()
+    )
+    assert score.item() == pytest.approx(history.validation_scores.max())
+
+
+def test_early_stopping_of_a_stack_is_that_of_each_network():
+    rows, validation = make_rows(30), make_rows(100)
+    stack = make_stack([3.0, 40.0], [0, 1])
+    stopping = early_stopping(stack, validation, n_iter_no_change=10_000)
+    history = fit(stack, rows, seeds=[0, 1], monitor=Monitor(stopping=stopping))
+    for k, omega in enumerate([3.0, 40.0]):
+        alone = make_stack([omega], [k])
+        own = early_stopping(alone, validation, n_iter_no_change=10_000)
+        fit(alone, rows, seeds=[k], monitor=Monitor(stopping=own))
+        torch.testing.assert_close(stack.parameters[k], alone.parameters[0], atol=1e-6, rtol=0)
+    assert history.validation_scores.shape[1] == 2
+
+
+def test_progress_sees_the_losses():
+    seen = []
+    monitor = Monitor(progress=lambda n_iter, losses: seen.append((n_iter, losses.item())))
+    history = fit(make_stack([5.0], [0]), make_rows(), monitor=monitor)
+    assert [n_iter for n_iter, _ in seen] == list(range(CHECK_INTERVAL, 301, CHECK_INTERVAL))
+    assert seen[-1][1] == pytest.approx(history.losses[-1, 0])
+
+
+def test_the_penalty_shrinks_the_weights():
+    free, held = make_stack([5.0], [0]), make_stack([5.0], [0])
+    fit(free, make_rows())
+    fit(held, make_rows(), alpha=0.1)
+
+    def squared_weights(stack):
+        return sum(weight.square().sum() for weight, _ in stack.layers(stack.parameters))
+
+    assert squared_weights(held) < 0.8 * squared_weights(free)
