@@ -26,6 +26,12 @@ from skinr.rows import Table, TrainingRows, to_tensor
 from skinr.scaling import CHUNK_SIZE, AffineMap
 from skinr.training import EarlyStopping, History, Monitor, train
 
+AUTO_LEARNING_RATE = 1e-3
+"""Learning rate where `learning_rate_init="auto"` and the network is not too large for it."""
+
+STABLE_SPEED = 12.0
+"""Largest stable product of learning rate, hidden frequency and summed hidden fan_in."""
+
 AUTO_BATCH_SIZE = 2048
 """Rows of an update where `batch_size="auto"` and the table has more."""
 
@@ -73,8 +79,17 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         How the rate changes over the updates. "one_cycle" warms up over the first tenth
         and anneals to 0 along a cosine.
 
-    learning_rate_init : float, default=1e-3
-        The highest learning rate.
+    learning_rate_init : float or "auto", default="auto"
+        The highest learning rate. "auto" is 1e-3, or less where a wide or deep network of high
+        frequency would become unstable: at most 12 / (`hidden_omega_0` times the summed fan_in of
+        the hidden sine layers), measured on photographs with 128 to 256 units a layer.
+
+    beta_1 : float in [0, 1), default=0.9
+        Decay of Adam's running mean of the gradient.
+
+    beta_2 : float in [0, 1), default=0.99
+        Decay of Adam's running mean of the squared gradient; below the usual 0.999, which is slow
+        for fits of a thousand updates.
 
     loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         What is minimised, in units of the normalised target. "huber" is quadratic for residuals
@@ -199,7 +214,9 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         "first_layer_init": [StrOptions({"paper", "lecture"})],
         "solver": [StrOptions({"adam"})],
         "learning_rate": [StrOptions({"one_cycle", "constant"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
         "loss": [StrOptions(set(LOSSES))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -227,7 +244,9 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         first_layer_init: str = "paper",
         solver: str = "adam",
         learning_rate: str = "one_cycle",
-        learning_rate_init: float = 1e-3,
+        learning_rate_init: float | str = "auto",
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
         loss: str = "squared_error",
         alpha: float = 0.0,
         batch_size: int | str = "auto",
@@ -252,6 +271,8 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         self.solver = solver
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
         self.loss = loss
         self.alpha = alpha
         self.batch_size = batch_size
@@ -308,8 +329,8 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
                 stack,
                 rows,
                 Objective(stack, self.loss, self.alpha),
-                Adam(stack),
-                learning_rates(self.learning_rate, self.learning_rate_init, self.max_iter),
+                self._adam(stack),
+                learning_rates(self.learning_rate, self._peak_rate(stack), self.max_iter),
                 batch_size=self._batch_size(),
                 generators=[generator],
                 monitor=Monitor(progress, self._early_stopping(stack, rows, validation)),
@@ -345,14 +366,14 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         continued = hasattr(self, "network_")
         table, stack, _, generator = self._begin(X, y, sample_weight, continued=continued)
         curve = self.loss_curve_ if continued else np.empty(0)
-        optimizer = Adam(stack, state=getattr(self, "_adam_state", None))
+        optimizer = self._adam(stack, getattr(self, "_adam_state", None))
         batch_size = self._batch_size()
         history = train(
             stack,
             self._to_rows(table, stack),
             Objective(stack, self.loss, self.alpha),
             optimizer,
-            [self.learning_rate_init] * ceil(len(table.X) / batch_size),
+            [self._peak_rate(stack)] * ceil(len(table.X) / batch_size),
             batch_size=batch_size,
             generators=[generator],
             monitor=Monitor(),
@@ -563,6 +584,16 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
     def _batch_size(self) -> int:
         return AUTO_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size)
 
+    def _adam(self, stack: SirenStack, state: AdamState | None = None) -> Adam:
+        return Adam(stack, beta_1=self.beta_1, beta_2=self.beta_2, state=state)
+
+    def _peak_rate(self, stack: SirenStack) -> float:
+        if self.learning_rate_init != "auto":
+            return float(self.learning_rate_init)
+        hidden_fan_in = sum(stack.architecture.hidden_layer_sizes[:-1])
+        speed = stack.hidden_omega_0[0] * hidden_fan_in
+        return min(AUTO_LEARNING_RATE, STABLE_SPEED / speed) if speed else AUTO_LEARNING_RATE
+
     def _finish(
         self, stack: SirenStack, history: History, earlier_losses: Values | None = None
     ) -> None:
@@ -584,8 +615,8 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         n_step_backs = int(history.n_step_backs[0])
         if n_step_backs:
             warnings.warn(
-                f"Training diverged {n_step_backs} times at learning_rate_init="
-                f"{self.learning_rate_init} and went on from its last good state at a tenth of "
+                f"Training diverged {n_step_backs} times at a learning rate of up to "
+                f"{self._peak_rate(stack):.3g} and went on from its last good state at a tenth of "
                 "the rate each time. Set a lower learning_rate_init.",
                 ConvergenceWarning,
                 stacklevel=3,

@@ -459,6 +459,8 @@ BAD_PARAMETERS = [
     {"solver": "sgd"},
     {"learning_rate": "adaptive"},
     {"learning_rate_init": 0.0},
+    {"beta_1": 1.0},
+    {"beta_2": -0.1},
     {"loss": "poisson"},
     {"alpha": -1.0},
     {"batch_size": 0},
