@@ -22,7 +22,7 @@ from skinr import ImageCoordinateTransformer, SirenRegressor
 parser = argparse.ArgumentParser(description="Fit a SIREN to a photograph.")
 parser.add_argument("--image", type=Path, help="a picture; scikit-learn's china.jpg by default")
 parser.add_argument("--size", type=int, default=320, help="longer side of the fit, in pixels")
-parser.add_argument("--max-iter", type=int, default=1000, help="number of updates")
+parser.add_argument("--max-iter", type=int, default=1500, help="number of updates")
 parser.add_argument("--random-state", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()

@@ -35,7 +35,7 @@ pixels = ImageCoordinateTransformer()
 X, y = pixels.image_to_arrays(image)
 
 # %% The lecture's coordinates, values, network and recipe
-coordinates, values = X / SIZE - 0.5, y - 0.5
+coordinates, centred = X / SIZE - 0.5, y - 0.5
 batch_size = SIZE * (SIZE // 10)
 n_batches = -(-len(y) // batch_size)
 lecture = SirenRegressor(
@@ -54,7 +54,7 @@ lecture = SirenRegressor(
     verbose=True,
 )
 start = perf_counter()
-lecture.fit(coordinates, values)
+lecture.fit(coordinates, centred)
 lecture_seconds = perf_counter() - start
 epochs = lecture.loss_curve_.reshape(N_EPOCHS, n_batches)
 print(f"{lecture.n_parameters_} parameters for {len(y)} pixels")
@@ -106,5 +106,7 @@ figure.savefig(options.figures / "lecture_activations.png", dpi=120)
 with TemporaryDirectory() as folder:
     joblib.dump(lecture, Path(folder) / "lecture.joblib")
     again = joblib.load(Path(folder) / "lecture.joblib")
-print("reloaded, same bits:", np.array_equal(again.predict(coordinates), lecture.predict(coordinates)))
+print(
+    "reloaded, same bits:", np.array_equal(again.predict(coordinates), lecture.predict(coordinates))
+)
 print(f"figures in {options.figures.resolve()}")

@@ -60,9 +60,9 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         Frequency factor of the other sine layers; None takes `omega_0`. It cancels in their initial
         weights, and multiplies the speed at which they learn.
 
-    weight_scale : float, default=1.0
+    weight_scale : float, default=1.25
         Multiplies the initial weights of all layers but the last [2]_. Values up to 2 reach the
-        training rows faster, and leave more oscillation between them.
+        training rows faster, and leave more oscillation between them; 1 is the paper's [1]_.
 
     output_activation : {"identity", "sine"}, default="identity"
         What the last layer does after its affine map. A sine bounds the normalised prediction to
@@ -239,7 +239,7 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         *,
         omega_0: float = 30.0,
         hidden_omega_0: float | None = None,
-        weight_scale: float = 1.0,
+        weight_scale: float = 1.25,
         output_activation: str = "identity",
         first_layer_init: str = "paper",
         solver: str = "adam",

@@ -1,0 +1,52 @@
+"""What the benchmarks share: photographs, PSNR, and the machine they ran on."""
+
+import json
+import platform
+from pathlib import Path
+
+import numpy as np
+import sklearn
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+import skinr
+
+PHOTOGRAPHS = ("china", "flower")
+
+
+def grey_square(name, size=256):
+    """One of scikit-learn's photographs, its central square in grey, reduced to size x size."""
+    photograph = Image.fromarray(load_sample_image(f"{name}.jpg")).convert("L")
+    side = min(photograph.size)
+    left, top = (photograph.width - side) // 2, (photograph.height - side) // 2
+    box = (left, top, left + side, top + side)
+    return photograph.resize((size, size), Image.Resampling.LANCZOS, box=box)
+
+
+def psnr(values, predicted):
+    """Peak signal-to-noise ratio in dB of predictions clipped to [0, 1]."""
+    return float(-10 * np.log10(np.mean((values - np.clip(predicted, 0, 1)) ** 2)))
+
+
+def environment():
+    """Versions and threads, which every figure depends on."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "scikit-learn": sklearn.__version__,
+        "skinr": skinr.__version__,
+        "threads": torch.get_num_threads(),
+        "processor": platform.processor() or platform.machine(),
+    }
+
+
+def describe_environment():
+    """The environment as one line."""
+    return ", ".join(f"{name} {value}" for name, value in environment().items())
+
+
+def write_json(path, results):
+    """Write results with their environment, where a path is given."""
+    if path:
+        Path(path).write_text(json.dumps({"environment": environment(), "results": results}))
