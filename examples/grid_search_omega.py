@@ -57,7 +57,7 @@ best = search.best_params_["sirenregressor__omega_0"]
 print(f"best omega_0 on held-out pixels: {best}")
 
 # %% The validation curve, and the picture that the best one makes of all pixels
-figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained")
 for part, label in (("train", "pixels of the fit"), ("test", "held-out pixels")):
     mean, spread = psnr[part].mean(axis=0), psnr[part].std(axis=0)
     left.plot(omegas, mean, marker="o", label=label)
@@ -65,6 +65,7 @@ for part, label in (("train", "pixels of the fit"), ("test", "held-out pixels"))
 left.axvline(best, color="gray", linestyle=":", label=f"best: {best}")
 left.set_xscale("log")
 left.set_xticks(omegas, [str(omega) for omega in omegas])
+left.minorticks_off()
 left.set_xlabel("omega_0")
 left.set_ylabel("PSNR in dB")
 left.legend()
@@ -73,5 +74,5 @@ larger = search.predict(pixels.grid((height, width)))
 right.imshow(pixels.arrays_to_image(larger, shape=(height, width)), cmap="gray")
 right.set_title(f"omega_0 = {best}, enlarged 4 times")
 right.set_axis_off()
-figure.savefig(options.figures / "grid_search_omega.png", dpi=120)
+figure.savefig(options.figures / "grid_search_omega.png", dpi=120, bbox_inches="tight")
 print(f"figures in {options.figures.resolve()}")

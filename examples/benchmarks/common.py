@@ -16,7 +16,7 @@ PHOTOGRAPHS = ("china", "flower")
 
 
 def grey_square(name, size=256):
-    """One of scikit-learn's photographs, its central square in grey, reduced to size x size."""
+    """Return the central square of one of scikit-learn's photographs, grey, size x size."""
     photograph = Image.fromarray(load_sample_image(f"{name}.jpg")).convert("L")
     side = min(photograph.size)
     left, top = (photograph.width - side) // 2, (photograph.height - side) // 2
@@ -25,12 +25,12 @@ def grey_square(name, size=256):
 
 
 def psnr(values, predicted):
-    """Peak signal-to-noise ratio in dB of predictions clipped to [0, 1]."""
+    """Return the peak signal-to-noise ratio in dB of predictions clipped to [0, 1]."""
     return float(-10 * np.log10(np.mean((values - np.clip(predicted, 0, 1)) ** 2)))
 
 
 def environment():
-    """Versions and threads, which every figure depends on."""
+    """Return versions and threads, which every figure depends on."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -42,7 +42,7 @@ def environment():
 
 
 def describe_environment():
-    """The environment as one line."""
+    """Return the environment as one line."""
     return ", ".join(f"{name} {value}" for name, value in environment().items())
 
 

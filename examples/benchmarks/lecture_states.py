@@ -21,12 +21,15 @@ EPOCHS, BATCH_SIZE = 100, 256 * (256 // 10)
 
 
 class Sine(nn.Module):
+    """The lecture's activation."""
+
     def forward(self, affine):
+        """Return sin(30 x)."""
         return torch.sin(30 * affine)
 
 
 def lecture(X, y, random_state, n_epochs):
-    """The lecture's recipe: its initialisation, sine output, coordinates, values and Adam."""
+    """Run the lecture's recipe: its initialisation, output, coordinates, values and Adam."""
     torch.manual_seed(random_state)
     layers = []
     for n_in, n_out in [(2, 128), (128, 128), (128, 128), (128, 128), (128, 1)]:
@@ -50,7 +53,7 @@ def lecture(X, y, random_state, n_epochs):
 
 
 def defaults(X, y, random_state, n_epochs):
-    """This package as it comes."""
+    """Run this package as it comes."""
     max_iter = SirenRegressor().max_iter * n_epochs // EPOCHS
     model = SirenRegressor(max_iter=max_iter, random_state=random_state).fit(X, y)
     return model.predict(X), model.n_iter_
