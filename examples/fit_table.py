@@ -1,6 +1,6 @@
 """Fit functions of one and of two variables from small tables, and compare with the truth.
 
-Small tables want a lower omega_0 than photographs. Writes fit_table.png to the folder `figures`.
+The frequency is chosen from the number of rows. Writes fit_table.png to the folder `figures`.
 """
 
 # %%
@@ -27,7 +27,7 @@ def chirp(milliseconds):
 
 table = pd.DataFrame({"milliseconds": np.sort(random.uniform(0, 1000, 300))})
 table["volts"] = chirp(table["milliseconds"]) + random.normal(0, 0.05, 300)
-one = SirenRegressor(hidden_layer_sizes=(64, 64, 64), omega_0=5, random_state=0)
+one = SirenRegressor(random_state=0)
 one.fit(table[["milliseconds"]], table["volts"])
 time = pd.DataFrame({"milliseconds": np.linspace(0, 1000, 2000)})
 print(f"chirp: R² {one.score(time, chirp(time['milliseconds'])):.5f} against the truth")
@@ -44,7 +44,7 @@ def franke(x, y):
 
 
 X = random.uniform(0, 1, (500, 2))
-two = SirenRegressor(hidden_layer_sizes=(64, 64, 64), omega_0=3, random_state=0)
+two = SirenRegressor(random_state=0)
 two.fit(X, franke(*X.T))
 grid = np.stack(np.meshgrid(np.linspace(0, 1, 200), np.linspace(0, 1, 200)), axis=-1)
 fitted = two.predict(grid.reshape(-1, 2)).reshape(200, 200)

@@ -448,6 +448,7 @@ BAD_PARAMETERS = [
     {"omega_0": np.nan},
     {"omega_0": np.inf},
     {"omega_0": "high"},
+    {"omega_0": None},
     {"hidden_omega_0": 0},
     {"hidden_layer_sizes": ()},
     {"hidden_layer_sizes": (8, 0)},
