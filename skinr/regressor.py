@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from math import ceil
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -37,6 +37,25 @@ AUTO_BATCH_SIZE = 2048
 """Rows of an update where `batch_size="auto"` and the table has more."""
 
 Values = NDArray[np.floating[Any]]
+
+
+class Units(NamedTuple):
+    """The user's side of a fitted network.
+
+    Parameters
+    ----------
+    X, y : AffineMap
+        Between the user's columns and the network's.
+    single_target : bool
+        Whether y was one-dimensional.
+    y_dtype : type
+        Of predictions.
+    """
+
+    X: AffineMap
+    y: AffineMap
+    single_target: bool
+    y_dtype: type
 
 
 class SirenRegressor(RegressorMixin, BaseEstimator):
@@ -314,8 +333,10 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For NaN or infinite entries, no rows, X and y of different lengths, sparse, complex or
-            text input, unusable parameters or weights, or a device that is not on this machine.
+            For NaN or infinite entries, no rows, X and y of different lengths, complex or text
+            input, unusable parameters or weights, or a device that is not on this machine.
+        TypeError
+            For sparse input.
         KeyboardInterrupt
             When interrupted; the estimator is then fitted as far as training had come.
 
@@ -325,9 +346,12 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
             If training diverged and went on from its last good state at a lower learning rate.
         """
         continued = self.warm_start and hasattr(self, "network_")
-        table, stack, random, generator = self._begin(X, y, sample_weight, continued=continued)
+        table, units = self._validate_rows(X, y, sample_weight, continued=continued)
+        random, generator = self._generators()
+        stack = self._make_stack(table, generator, continued=continued)
         training, validation = self._hold_out(table, random)
-        rows = self._to_rows(training, stack)
+        rows = _to_rows(training, units, stack)
+        held_out = None if validation is None else _to_rows(validation, units, stack)
         with progress_bar(self.max_iter, bool(self.verbose)) as progress:
             history = train(
                 stack,
@@ -337,10 +361,10 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
                 learning_rates(self.learning_rate, self._peak_rate(stack), self.max_iter),
                 batch_size=self._batch_size(),
                 generators=[generator],
-                monitor=Monitor(progress, self._early_stopping(stack, rows, validation)),
+                monitor=Monitor(progress, self._early_stopping(stack, held_out)),
             )
         self._adam_state: AdamState | None = None
-        self._finish(stack, history)
+        self._finish(stack, units, history)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -368,13 +392,15 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
             As :meth:`fit`.
         """
         continued = hasattr(self, "network_")
-        table, stack, _, generator = self._begin(X, y, sample_weight, continued=continued)
+        table, units = self._validate_rows(X, y, sample_weight, continued=continued)
+        _, generator = self._generators()
+        stack = self._make_stack(table, generator, continued=continued)
         curve = self.loss_curve_ if continued else np.empty(0)
         optimizer = self._adam(stack, getattr(self, "_adam_state", None))
         batch_size = self._batch_size()
         history = train(
             stack,
-            self._to_rows(table, stack),
+            _to_rows(table, units, stack),
             Objective(stack, self.loss, self.alpha),
             optimizer,
             [self._peak_rate(stack)] * ceil(len(table.X) / batch_size),
@@ -383,7 +409,7 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
             monitor=Monitor(),
         )
         self._adam_state = optimizer.state
-        self._finish(stack, history, earlier_losses=curve)
+        self._finish(stack, units, history, earlier_losses=curve)
         return self
 
     def predict(self, X: ArrayLike) -> Values:
@@ -401,11 +427,11 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         """
         X = self._validate_coordinates(X)
         stack = SirenStack.from_networks([self.network_])
-        y = np.empty((len(X), self.n_outputs_), self._y_dtype)
+        y: Values = np.empty((len(X), self.n_outputs_), self._units.y_dtype)
         for chunk in gen_batches(len(X), CHUNK_SIZE):
             values = evaluate(stack, self._normalize_coordinates(X[chunk])[None])[0]
-            y[chunk] = self._y_scaling.restore(values.cpu().numpy())
-        return y[:, 0] if self._single_target else y
+            y[chunk] = self._units.y.restore(values.cpu().numpy())
+        return y[:, 0] if self._units.single_target else y
 
     def layer_activations(self, X: ArrayLike) -> list[tuple[Values, Values]]:
         """Look at every layer's pre-activations and activations.
@@ -449,8 +475,8 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
             self.network_.to(self.device_)
 
     def _validate_rows(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool
-    ) -> Table:
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, *, continued: bool
+    ) -> tuple[Table, Units]:
         coordinates, values = validate_data(
             self,
             X,
@@ -458,7 +484,7 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
             dtype=[np.float64, np.float32],
             multi_output=True,
             y_numeric=True,
-            reset=reset,
+            reset=not continued,
         )
         if values.dtype.kind not in "buif":
             raise ValueError(f"y must hold real numbers; it has dtype {values.dtype}.")
@@ -470,10 +496,20 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
                     "sample_weight must be non-negative with at least one positive weight; its "
                     f"smallest entry is {weight.min()}, its largest {weight.max()}."
                 )
-        if reset:
-            self._single_target = values.ndim == 1
-            self._y_dtype = np.float32 if values.dtype == np.float32 else np.float64
-        return Table.canonical(coordinates, values.reshape(len(values), -1), weight)
+        table = Table.canonical(coordinates, values.reshape(len(values), -1), weight)
+        if continued:
+            return table, self._units
+        units = Units(
+            AffineMap.from_range(table.X)
+            if self.normalize_X
+            else AffineMap.identity(table.X.shape[1]),
+            AffineMap.from_moments(table.y, table.weight)
+            if self.normalize_y
+            else AffineMap.identity(table.y.shape[1]),
+            single_target=values.ndim == 1,
+            y_dtype=np.float32 if values.dtype == np.float32 else np.float64,
+        )
+        return table, units
 
     def _validate_coordinates(self, X: ArrayLike) -> Values:
         check_is_fitted(self)
@@ -482,49 +518,36 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
 
     def _normalize_coordinates(self, X: Values) -> torch.Tensor:
         parameter = next(self.network_.parameters())
-        return to_tensor(X, self._X_scaling, parameter.device, parameter.dtype)
+        return to_tensor(X, self._units.X, parameter.device, parameter.dtype)
 
-    def _begin(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, *, continued: bool
-    ) -> tuple[Table, SirenStack, np.random.RandomState, torch.Generator]:
-        """Validate everything, and make or take up the network: all that precedes training."""
+    def _generators(self) -> tuple[np.random.RandomState, torch.Generator]:
+        random = check_random_state(self.random_state)
+        return random, torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
+
+    def _make_stack(
+        self, table: Table, generator: torch.Generator, *, continued: bool
+    ) -> SirenStack:
+        """Draw a network of the shape that parameters and table ask for, or take up the fitted."""
         device = resolve_device(self.device)
-        hidden_layer_sizes = self._hidden_layer_sizes()
-        table = self._validate_rows(X, y, sample_weight, reset=not continued)
         architecture = Architecture(
-            table.X.shape[1], hidden_layer_sizes, table.y.shape[1], self.output_activation
+            table.X.shape[1], self._layer_sizes(), table.y.shape[1], self.output_activation
         )
         omega_0 = self._frequency(table, continued=continued)
         hidden_omega_0 = omega_0 if self.hidden_omega_0 is None else float(self.hidden_omega_0)
-        random = check_random_state(self.random_state)
-        generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
         if continued:
             self._check_same_network(architecture, omega_0, hidden_omega_0)
-            stack = SirenStack.from_networks([self.network_.to(device)])
-        else:
-            n_features, n_outputs = table.X.shape[1], table.y.shape[1]
-            self._X_scaling = (
-                AffineMap.from_range(table.X)
-                if self.normalize_X
-                else AffineMap.identity(n_features)
-            )
-            self._y_scaling = (
-                AffineMap.from_moments(table.y, table.weight)
-                if self.normalize_y
-                else AffineMap.identity(n_outputs)
-            )
-            stack = SirenStack.initialize(
-                architecture,
-                [omega_0],
-                [hidden_omega_0],
-                [generator],
-                first_layer_init=self.first_layer_init,
-                weight_scale=self.weight_scale,
-                device=device,
-            )
-        return table, stack, random, generator
+            return SirenStack.from_networks([self.network_.to(device)])
+        return SirenStack.initialize(
+            architecture,
+            [omega_0],
+            [hidden_omega_0],
+            [generator],
+            first_layer_init=self.first_layer_init,
+            weight_scale=self.weight_scale,
+            device=device,
+        )
 
-    def _hidden_layer_sizes(self) -> tuple[int, ...]:
+    def _layer_sizes(self) -> tuple[int, ...]:
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
         if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or (sizes < 1).any():
             raise ValueError(
@@ -568,23 +591,14 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         )
         return table.take(np.sort(training)), table.take(np.sort(validation))
 
-    def _to_rows(self, table: Table, stack: SirenStack) -> TrainingRows:
-        return TrainingRows.from_table(
-            table,
-            self._X_scaling,
-            self._y_scaling,
-            device=stack.parameters.device,
-            dtype=stack.parameters.dtype,
-        )
-
     def _early_stopping(
-        self, stack: SirenStack, rows: TrainingRows, validation: Table | None
+        self, stack: SirenStack, held_out: TrainingRows | None
     ) -> EarlyStopping | None:
-        if validation is None:
+        if held_out is None:
             return None
         return EarlyStopping(
             stack,
-            self._to_rows(validation, stack),
+            held_out,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
             batch_size=self._batch_size(),
@@ -604,10 +618,15 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         return min(AUTO_LEARNING_RATE, STABLE_SPEED / speed) if speed else AUTO_LEARNING_RATE
 
     def _finish(
-        self, stack: SirenStack, history: History, earlier_losses: Values | None = None
+        self,
+        stack: SirenStack,
+        units: Units,
+        history: History,
+        earlier_losses: Values | None = None,
     ) -> None:
         """Set the fitted attributes, warn of a divergence, and pass an interrupt on."""
         losses = history.losses[:, 0]
+        self._units = units
         self.network_ = stack.network(0)
         self.omega_0_ = stack.omega_0[0]
         self.loss_curve_ = losses if earlier_losses is None else np.r_[earlier_losses, losses]
@@ -630,3 +649,8 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+
+
+def _to_rows(table: Table, units: Units, stack: SirenStack) -> TrainingRows:
+    device, dtype = stack.parameters.device, stack.parameters.dtype
+    return TrainingRows.from_table(table, units.X, units.y, device=device, dtype=dtype)

@@ -27,6 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import skinr.regressor
 import skinr.training
 from skinr import SirenRegressor
 
@@ -402,6 +403,20 @@ def test_an_interrupt_leaves_a_usable_model(chirp, monkeypatch):
         model.fit(X, y)
     assert model.n_iter_ == 50
     np.testing.assert_array_equal(model.predict(X), complete.predict(X))
+
+
+def test_a_failed_fit_leaves_the_earlier_one(chirp, monkeypatch):
+    X, y = chirp
+    model = small().fit(X, y)
+    expected = model.predict(X)
+
+    def out_of_memory(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(skinr.regressor, "train", out_of_memory)
+    with pytest.raises(MemoryError):
+        model.fit(100 * X, (100 * y).astype(np.float32)[:, None])
+    np.testing.assert_array_equal(model.predict(X), expected)
 
 
 BAD_DATA = {
