@@ -12,7 +12,7 @@ from common import describe_environment, write_json
 
 from skinr import SirenRegressor
 
-CANDIDATES = (1, 1.5, 2.5, 4, 6, 10, 15, 20, 30, 50)
+CANDIDATES = ("1", "1.5", "2.5", "4", "6", "10", "15", "20", "30", "50")
 
 
 def franke(x, y):
@@ -55,11 +55,11 @@ def test_errors(name, n_rows, noise, random_state):
     truth, y = function(*new.T), function(*X.T)
     y = y + draw.normal(0, noise * y.std(), n_rows)
     errors = {}
-    for omega_0 in draw.permutation([*map(str, CANDIDATES), "auto"]):
-        parameter = "auto" if omega_0 == "auto" else float(omega_0)
+    for omega_0 in draw.permutation([*CANDIDATES, "auto"]).tolist():
+        parameter = omega_0 if omega_0 == "auto" else float(omega_0)
         model = SirenRegressor(omega_0=parameter, random_state=random_state).fit(X, y)
-        errors[parameter] = 1 - model.score(new, truth)
-        if parameter == "auto":
+        errors[omega_0] = 1 - model.score(new, truth)
+        if omega_0 == "auto":
             chosen = model.omega_0_
     return errors, chosen
 
@@ -78,7 +78,7 @@ def main():
         for state in range(options.states):
             errors, chosen = test_errors(name, n_rows, noise, state)
             best = min(CANDIDATES, key=errors.get)
-            ratio, ratio_30 = errors["auto"] / errors[best], errors[30] / errors[best]
+            ratio, ratio_30 = errors["auto"] / errors[best], errors["30"] / errors[best]
             results.append(
                 {
                     "table": name,
@@ -87,7 +87,7 @@ def main():
                     "random_state": state,
                     "best": best,
                     "auto": chosen,
-                    "errors": {str(key): value for key, value in errors.items()},
+                    "errors": errors,
                 }
             )
             print(
@@ -97,7 +97,7 @@ def main():
             )
     for key in ("auto", "30"):
         ratios = [
-            outcome["errors"][key] / outcome["errors"][str(outcome["best"])] for outcome in results
+            outcome["errors"][key] / outcome["errors"][outcome["best"]] for outcome in results
         ]
         low, median, high = np.quantile(ratios, [0.1, 0.5, 0.9])
         print(
