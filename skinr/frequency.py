@@ -18,10 +18,10 @@ def omega_0_from_density(coordinates: NDArray[np.floating]) -> float:
     With n rows that vary along d axes it is :math:`(n/75)^{1/d}`, within [1.5, 30]: in
     proportion to the number of rows along an axis, as the highest frequency that samples can show
     is (Nyquist), and far below that, since the rows must determine a function and not only carry
-    it. The constant is the one for which the worst error, compared with that of the best of ten
-    frequencies, is least over smooth, oscillating, peaked, kinked and discontinuous functions of
-    one to three variables with 50 to 2000 rows, half of them noisy; a photograph of 256 x 256
-    pixels gets 29.6 by it, where the paper takes 30.
+    it. The constant was chosen on smooth, oscillating, peaked, kinked and discontinuous functions
+    of one to three variables, 50 to 2000 rows, half of them noisy, so that neither kind loses much
+    to the best of ten frequencies. A photograph of 256 x 256 pixels gets 29.6 by it, where the
+    paper takes 30.
 
     Parameters
     ----------
