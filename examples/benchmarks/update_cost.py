@@ -27,6 +27,7 @@ CONFIGURATIONS = [
     ((64,) * 3, 512),
 ]
 N_ROWS, N_FEATURES, N_OUTPUTS = 65_536, 2, 3
+WARM_UP = 3
 
 
 def make_rows():
@@ -103,14 +104,14 @@ def autograd(rows, hidden_layer_sizes, batch_size):
 
 def time_rounds(functions, n_rounds):
     """Return seconds of shape (n_rounds, n_functions), the order changing from round to round."""
-    seconds = np.empty((n_rounds, len(functions)))
+    seconds = np.empty((WARM_UP + n_rounds, len(functions)))
     orders = list(permutations(range(len(functions))))
-    for index in range(-3, n_rounds):
+    for index in range(len(seconds)):
         for function in orders[index % len(orders)]:
             start = perf_counter()
             functions[function]()
             seconds[index, function] = perf_counter() - start
-    return seconds
+    return seconds[WARM_UP:]
 
 
 def main():
