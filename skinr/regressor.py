@@ -373,7 +373,8 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
     ) -> SirenRegressor:
         """Go once through a piece of the data, at the constant rate `learning_rate_init`.
 
-        The units of X and y are those of the first piece, so that should be a typical one.
+        The units of X and y, and the frequency where `omega_0="auto"`, are those of the first
+        piece, so that should be a typical one; a long stream wants an `omega_0` of its own.
         `early_stopping` concerns :meth:`fit` alone.
 
         Parameters
