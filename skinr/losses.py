@@ -1,14 +1,15 @@
-"""Losses: each is a value and its derivative by the residual; an objective sums them over rows."""
+"""Losses: a value and its derivative by the residual; an objective sums them over rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from skinr.network import SirenStack, StackPass
+from skinr.jets import JetPass, QuadraticForm, evaluate_jets
+from skinr.network import SirenStack, StackPass, evaluate
 from skinr.rows import TrainingRows
 
 HUBER_DELTA = 0.1
@@ -57,40 +58,47 @@ class Objective:
     def __init__(self, stack: SirenStack, loss: str, alpha: float) -> None:
         self._loss = LOSSES[loss]
         self._stack = stack
+        self._batch_size = 0
         self._decay: Tensor | None = None
         if alpha > 0:
             self._decay = alpha / stack.frequencies.square()
             for _, bias in stack.layers(self._decay):
                 bias.zero_()
 
-    def loss_and_gradient(
-        self, stack_pass: StackPass, batch: TrainingRows
-    ) -> tuple[Tensor, Tensor]:
+    def evaluate(self, coordinates: Tensor) -> Tensor:
+        """Return what the targets of these rows would be compared with.
+
+        Parameters
+        ----------
+        coordinates : Tensor of shape (K or 1, n_rows, n_features)
+
+        Returns
+        -------
+        predictions : Tensor of shape (K, n_rows, n_columns)
+        """
+        return evaluate(self._stack, coordinates)
+
+    def loss_and_gradient(self, batch: TrainingRows) -> tuple[Tensor, Tensor]:
         """Return the objective of each network, and its derivative by the folded parameters.
 
         Parameters
         ----------
-        stack_pass : StackPass
-            Buffers of the batch's size.
         batch : TrainingRows
 
         Returns
         -------
         losses : Tensor of shape (K,)
         gradient : Tensor of shape (K, n_parameters)
-            A buffer of `stack_pass`.
+            A buffer, overwritten by the next call.
         """
-        residual = stack_pass.forward(batch.coordinates) - batch.targets
-        losses, output_gradient = self._loss.value(residual), self._loss.derivative(residual)
-        output_gradient *= 1 / residual[0].numel()
-        if batch.weight is not None:
-            losses *= batch.weight
-            output_gradient *= batch.weight
-        gradient = stack_pass.backward(output_gradient)
+        if batch.n_rows != self._batch_size:
+            self._batch_size = batch.n_rows
+            self._allocate(batch.n_rows)
+        losses, gradient = self._data_loss(batch)
         if self._decay is None:
-            return losses.mean(dim=(1, 2)), gradient
+            return losses, gradient
         gradient.addcmul_(self._decay, self._stack.parameters)
-        return losses.mean(dim=(1, 2)) + self._penalty(), gradient
+        return losses + self._penalty(), gradient
 
     def scale(self, rows: TrainingRows) -> Tensor:
         """Return what predicting 0 would cost if every row were like the hardest; at least 1.
@@ -104,13 +112,112 @@ class Objective:
         scale : Tensor of shape (K,) or (1,)
             With the penalty of the stack as it is now.
         """
-        low, high = rows.targets.aminmax(dim=1)
-        hardest = self._loss.value(torch.maximum(-low, high)).amax(dim=1)
+        hardest = self._hardest(rows.targets)
         if rows.weight is not None:
-            hardest *= rows.weight.amax(dim=(1, 2))
+            hardest = hardest * rows.weight.amax(dim=(1, 2))
         return hardest.clamp_min(1.0) + self._penalty()
+
+    def _allocate(self, batch_size: int) -> None:
+        self._pass = StackPass(self._stack, batch_size)
+
+    def _data_loss(self, batch: TrainingRows) -> tuple[Tensor, Tensor]:
+        residual = self._pass.forward(batch.coordinates) - batch.targets
+        losses, output_gradient = self._loss.value(residual), self._loss.derivative(residual)
+        output_gradient *= 1 / residual[0].numel()
+        if batch.weight is not None:
+            losses *= batch.weight
+            output_gradient *= batch.weight
+        return losses.mean(dim=(1, 2)), self._pass.backward(output_gradient)
+
+    def _hardest(self, targets: Tensor) -> Tensor:
+        low, high = targets.aminmax(dim=1)
+        return self._loss.value(torch.maximum(-low, high)).amax(dim=1)
 
     def _penalty(self) -> Tensor:
         if self._decay is None:
             return self._stack.parameters.new_zeros(len(self._stack))
         return (self._decay * self._stack.parameters.square()).sum(dim=1) / 2
+
+
+class Term(NamedTuple):
+    """One kind of target in an objective with derivatives: the values, the gradient, ...
+
+    Parameters
+    ----------
+    components : slice
+        Where jets have it.
+    columns : slice
+        Where the targets have it: for each component its outputs.
+    unit : Tensor of shape (n_outputs,)
+        What the components of a jet are divided by to be compared with the targets.
+    weight : float
+        Of this term in the sum.
+    """
+
+    components: slice
+    columns: slice
+    unit: Tensor
+    weight: float
+
+
+class JetObjective(Objective):
+    r"""Sum of the mean losses of values and derivatives, plus the penalty of :class:`Objective`.
+
+    Each term is the weighted mean over those targets of its kind that a batch has; NaN marks a
+    target that a row does not have.
+
+    Parameters
+    ----------
+    stack : SirenStack
+    loss : {"squared_error", "absolute_error", "huber"}
+    alpha : float
+    terms : sequence of Term
+    operators : sequence of QuadraticForm
+        The second-order components of the jets.
+    """
+
+    def __init__(
+        self,
+        stack: SirenStack,
+        loss: str,
+        alpha: float,
+        terms: Sequence[Term],
+        operators: Sequence[QuadraticForm],
+    ) -> None:
+        super().__init__(stack, loss, alpha)
+        self._terms = terms
+        self._operators = operators
+
+    def evaluate(self, coordinates: Tensor) -> Tensor:
+        """Return what the targets of these rows would be compared with, NaN or not."""
+        jets = evaluate_jets(self._stack, coordinates, self._operators)
+        parts = [jets[:, :, term.components] / term.unit for term in self._terms]
+        return torch.cat([part.flatten(2) for part in parts], dim=2)
+
+    def _allocate(self, batch_size: int) -> None:
+        self._jet_pass = JetPass(self._stack, batch_size, self._operators)
+
+    def _data_loss(self, batch: TrainingRows) -> tuple[Tensor, Tensor]:
+        jets = self._jet_pass.forward(batch.coordinates)
+        jet_gradient = torch.zeros_like(jets)
+        losses = jets.new_zeros(len(jets))
+        for term in self._terms:
+            part = jets[:, term.components]
+            targets = batch.targets[..., term.columns]
+            targets = targets.view(*targets.shape[:2], -1, part.shape[3]).transpose(1, 2)
+            known = ~targets.isnan()
+            residual = torch.where(known, part / term.unit - targets, 0.0)
+            share = known * torch.ones_like(targets)
+            if batch.weight is not None:
+                share *= batch.weight[:, None]
+            share *= term.weight / share.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1e-30)
+            losses += (share * self._loss.value(residual)).sum(dim=(1, 2, 3))
+            jet_gradient[:, term.components] = share * self._loss.derivative(residual) / term.unit
+        return losses, self._jet_pass.backward(jet_gradient)
+
+    def _hardest(self, targets: Tensor) -> Tensor:
+        total = targets.new_zeros(len(targets))
+        for term in self._terms:
+            columns = targets[..., term.columns].nan_to_num(0.0)
+            total += term.weight * super()._hardest(columns)
+        return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 EVALUATION_CHUNK = 2048
-"""Rows that are evaluated at a time."""
+"""Rows that pass through a network at a time when it is evaluated."""
 
 ROW_MULTIPLE = 64
 """Rows are padded to such a multiple: one row alone then takes the same kernels as many."""
@@ -406,9 +406,33 @@ class StackPass:
                 gradient = layer_input.mul_(self._cosines[index - 1])
         return self.gradient
 
+    def coordinate_gradient(self, output: int) -> Tensor:
+        """Differentiate one output of the last forward pass by the coordinates.
+
+        Parameters
+        ----------
+        output : int
+            Index of the output, 0 <= output < n_outputs.
+
+        Returns
+        -------
+        gradient : Tensor of shape (K, B, n_features)
+            After it only the values of the forward pass remain, so :meth:`backward` needs another.
+        """
+        weight, _ = self._layers[-1]
+        gradient = weight[:, None, :, output]
+        if not self._linear_output:
+            gradient = gradient * self._cosines[-1][..., output, None]
+        for index in reversed(range(len(self._layers) - 1)):
+            weight, _ = self._layers[index]
+            scaled = torch.mul(gradient, self._cosines[index], out=self._activations[index])
+            below = self._activations[index - 1] if index > 0 else None
+            gradient = torch.bmm(scaled, weight.transpose(1, 2), out=below)
+        return gradient
+
 
 def evaluate(stack: SirenStack, coordinates: Tensor) -> Tensor:
-    """Evaluate K networks at any number of positions, in chunks that fit the cache.
+    """Evaluate K networks at any number of positions.
 
     Parameters
     ----------
@@ -419,12 +443,43 @@ def evaluate(stack: SirenStack, coordinates: Tensor) -> Tensor:
     -------
     values : Tensor of shape (K, n_rows, n_outputs)
     """
+    return evaluate_in_chunks(
+        lambda n_rows: StackPass(stack, n_rows, backward=False).forward,
+        coordinates,
+        EVALUATION_CHUNK,
+    )
+
+
+def evaluate_in_chunks(
+    make_function: Callable[[int], Callable[[Tensor], Tensor]],
+    coordinates: Tensor,
+    chunk_size: int,
+) -> Tensor:
+    """Apply a function to rows in chunks that fit the cache.
+
+    Parameters
+    ----------
+    make_function : callable
+        Given a number of rows B, returns a function from coordinates (K or 1, B, n_features) to
+        results (K, B, ...), which may be a buffer.
+    coordinates : Tensor of shape (K, n_rows, n_features) or (1, n_rows, n_features)
+    chunk_size : int
+        A multiple of `ROW_MULTIPLE`.
+
+    Returns
+    -------
+    results : Tensor of shape (K, n_rows, ...)
+    """
     n_rows = coordinates.shape[1]
     padded = nn.functional.pad(coordinates, (0, 0, 0, -n_rows % ROW_MULTIPLE))
-    values = padded.new_empty(len(stack), padded.shape[1], stack.architecture.n_outputs)
-    for first in range(0, n_rows, EVALUATION_CHUNK):
-        chunk = padded[:, first : first + EVALUATION_CHUNK]
-        if first == 0 or chunk.shape[1] < EVALUATION_CHUNK:
-            chunk_pass = StackPass(stack, chunk.shape[1], backward=False)
-        values[:, first : first + EVALUATION_CHUNK] = chunk_pass.forward(chunk)
-    return values[:, :n_rows]
+    results = None
+    for first in range(0, n_rows, chunk_size):
+        chunk = padded[:, first : first + chunk_size]
+        if first == 0 or chunk.shape[1] < chunk_size:
+            function = make_function(chunk.shape[1])
+        result = function(chunk)
+        if results is None:
+            results = result.new_empty(len(result), padded.shape[1], *result.shape[2:])
+        results[:, first : first + chunk_size] = result
+    assert results is not None
+    return results[:, :n_rows]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from math import ceil
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, overload
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from sklearn.utils import Tags, check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from skinr.derivatives import TORCH_DTYPES, DerivativesMixin
 from skinr.device import available_devices, resolve_device
 from skinr.frequency import omega_0_from_density
 from skinr.losses import LOSSES, Objective
@@ -24,7 +26,14 @@ from skinr.network import Architecture, SirenStack, evaluate
 from skinr.optimizers import Adam, AdamState, learning_rates
 from skinr.progress import progress_bar
 from skinr.rows import Table, TrainingRows, to_tensor
-from skinr.scaling import CHUNK_SIZE, AffineMap
+from skinr.scaling import CHUNK_SIZE, AffineMap, Units
+from skinr.targets import (
+    Layout,
+    collect_targets,
+    constant_from_rows,
+    jet_problem,
+    units_of_derivatives,
+)
 from skinr.training import EarlyStopping, History, Monitor, train
 
 AUTO_LEARNING_RATE = 1e-3
@@ -39,26 +48,7 @@ AUTO_BATCH_SIZE = 2048
 Values = NDArray[np.floating[Any]]
 
 
-class Units(NamedTuple):
-    """The user's side of a fitted network.
-
-    Parameters
-    ----------
-    X, y : AffineMap
-        Between the user's columns and the network's.
-    single_target : bool
-        Whether y was one-dimensional.
-    y_dtype : type
-        Of predictions.
-    """
-
-    X: AffineMap
-    y: AffineMap
-    single_target: bool
-    y_dtype: type
-
-
-class SirenRegressor(RegressorMixin, BaseEstimator):
+class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
     r"""SIREN regressor: a continuous function of a few coordinates, fitted to a table.
 
     A multilayer perceptron with the activation :math:`\sin(\omega (W x + b))` [1]_, trained to
@@ -121,6 +111,11 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
     alpha : float, default=0.0
         Strength of the L2 penalty; the objective is the weighted mean loss plus alpha / 2 times
         the sum of the squared weights.
+
+    gradient_weight, laplacian_weight : float, default=1.0
+        Weight of these terms of the objective where derivatives are fitted, beside 1 for the
+        values. Each term is the mean loss in units of what it has to explain: the values in units
+        of their standard deviation, derivatives in units of their root mean square.
 
     batch_size : int or "auto", default="auto"
         Rows of one update; all rows where there are fewer. "auto" is 2048.
@@ -242,6 +237,8 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "loss": [StrOptions(set(LOSSES))],
         "alpha": [Interval(Real, 0, None, closed="left")],
+        "gradient_weight": [Interval(Real, 0, None, closed="left")],
+        "laplacian_weight": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -272,6 +269,8 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         beta_2: float = 0.99,
         loss: str = "squared_error",
         alpha: float = 0.0,
+        gradient_weight: float = 1.0,
+        laplacian_weight: float = 1.0,
         batch_size: int | str = "auto",
         max_iter: int = 1000,
         early_stopping: bool = False,
@@ -298,6 +297,8 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         self.beta_2 = beta_2
         self.loss = loss
         self.alpha = alpha
+        self.gradient_weight = gradient_weight
+        self.laplacian_weight = laplacian_weight
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.early_stopping = early_stopping
@@ -313,9 +314,20 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        gradient: ArrayLike | None = None,
+        laplacian: ArrayLike | None = None,
     ) -> SirenRegressor:
-        """Fit the network to a table.
+        """Fit the network to a table of values, of derivatives, or of both.
+
+        Where derivatives are given, NaN in `y`, `gradient` or `laplacian` marks what a row does
+        not have, and `y` may be missing altogether. The constant that derivatives leave open is
+        then set so that the mean residual of the known values is 0; without any, so that the mean
+        prediction over the rows is 0.
 
         Parameters
         ----------
@@ -325,6 +337,12 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
             Values, in any unit.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative weights, not all of them zero.
+        gradient : array-like of shape (n_samples, n_features) or \
+                (n_samples, n_outputs, n_features), optional
+            Derivatives of the values by the columns of this `X`, in the units of both: behind
+            another step of a Pipeline, by what that step returns.
+        laplacian : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+            Sums of the second derivatives by each column of this `X`.
 
         Returns
         -------
@@ -333,8 +351,9 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For NaN or infinite entries, no rows, X and y of different lengths, complex or text
-            input, unusable parameters or weights, or a device that is not on this machine.
+            For NaN or infinite entries, no rows, arrays of shapes that do not belong together,
+            complex or text input, unusable parameters or weights, or a device that is not on this
+            machine.
         TypeError
             For sparse input.
         KeyboardInterrupt
@@ -346,42 +365,57 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
             If training diverged and went on from its last good state at a lower learning rate.
         """
         continued = self.warm_start and hasattr(self, "network_")
-        table, units = self._validate_rows(X, y, sample_weight, continued=continued)
+        table, layout, units = self._validate_rows(
+            X, y, sample_weight, gradient, laplacian, continued=continued
+        )
         random, generator = self._generators()
-        stack = self._make_stack(table, generator, continued=continued)
+        stack = self._make_stack(table, layout, generator, continued=continued)
         training, validation = self._hold_out(table, random)
-        rows = _to_rows(training, units, stack)
-        held_out = None if validation is None else _to_rows(validation, units, stack)
+        scaling, objective = self._objective(table, layout, units, stack)
+        rows = _to_rows(training, units, scaling, stack)
+        held_out = None if validation is None else _to_rows(validation, units, scaling, stack)
         with progress_bar(self.max_iter, bool(self.verbose)) as progress:
             history = train(
                 stack,
                 rows,
-                Objective(stack, self.loss, self.alpha),
+                objective,
                 self._adam(stack),
                 learning_rates(self.learning_rate, self._peak_rate(stack), self.max_iter),
                 batch_size=self._batch_size(),
                 generators=[generator],
-                monitor=Monitor(progress, self._early_stopping(stack, held_out)),
+                monitor=Monitor(progress, self._early_stopping(stack, held_out, objective)),
             )
+        if layout.has_derivatives:
+            units = _settle_constant(stack, units, training, layout)
         self._adam_state: AdamState | None = None
         self._finish(stack, units, history)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        gradient: ArrayLike | None = None,
+        laplacian: ArrayLike | None = None,
     ) -> SirenRegressor:
         """Go once through a piece of the data, at the constant rate `learning_rate_init`.
 
         The units of X and y, and the frequency where `omega_0="auto"`, are those of the first
         piece, so that should be a typical one; a long stream wants an `omega_0` of its own.
-        `early_stopping` concerns :meth:`fit` alone.
+        `early_stopping` concerns :meth:`fit` alone, and so does the rule for a constant that
+        derivatives leave open.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), optional
+        gradient : array-like of shape (n_samples, n_features) or \
+                (n_samples, n_outputs, n_features), optional
+        laplacian : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
 
         Returns
         -------
@@ -393,16 +427,19 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
             As :meth:`fit`.
         """
         continued = hasattr(self, "network_")
-        table, units = self._validate_rows(X, y, sample_weight, continued=continued)
+        table, layout, units = self._validate_rows(
+            X, y, sample_weight, gradient, laplacian, continued=continued
+        )
         _, generator = self._generators()
-        stack = self._make_stack(table, generator, continued=continued)
+        stack = self._make_stack(table, layout, generator, continued=continued)
+        scaling, objective = self._objective(table, layout, units, stack)
         curve = self.loss_curve_ if continued else np.empty(0)
         optimizer = self._adam(stack, getattr(self, "_adam_state", None))
         batch_size = self._batch_size()
         history = train(
             stack,
-            _to_rows(table, units, stack),
-            Objective(stack, self.loss, self.alpha),
+            _to_rows(table, units, scaling, stack),
+            objective,
             optimizer,
             [self._peak_rate(stack)] * ceil(len(table.X) / batch_size),
             batch_size=batch_size,
@@ -413,26 +450,67 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         self._finish(stack, units, history, earlier_losses=curve)
         return self
 
-    def predict(self, X: ArrayLike) -> Values:
+    @overload
+    def predict(self, X: ArrayLike, return_gradient: Literal[False] = False) -> Values: ...
+
+    @overload
+    def predict(self, X: ArrayLike, return_gradient: Literal[True]) -> tuple[Values, Values]: ...
+
+    def predict(
+        self, X: ArrayLike, return_gradient: bool = False
+    ) -> Values | tuple[Values, Values]:
         """Evaluate the fitted function.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Coordinates in the units of the training data.
+        return_gradient : bool, default=False
+            Whether to return the gradient too, which shares the work.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Values in the units of the training data; float32 if those were, else float64.
+        gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
+            As :meth:`gradient` returns it; only where `return_gradient` is True.
         """
-        X = self._validate_coordinates(X)
-        stack = SirenStack.from_networks([self.network_])
-        y: Values = np.empty((len(X), self.n_outputs_), self._units.y_dtype)
-        for chunk in gen_batches(len(X), CHUNK_SIZE):
-            values = evaluate(stack, self._normalize_coordinates(X[chunk])[None])[0]
-            y[chunk] = self._units.y.restore(values.cpu().numpy())
-        return y[:, 0] if self._units.single_target else y
+        if return_gradient:
+            return self._values_and_gradient(X)
+        values = self._evaluate(X, evaluate, lambda y: self._units.y.restore(y))
+        return values[:, 0] if self._units.single_target else values
+
+    def score(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        gradient: ArrayLike | None = None,
+        laplacian: ArrayLike | None = None,
+    ) -> float:
+        """Return R², the share of the variance that is explained.
+
+        Where derivatives are given it is the mean of the R² of each kind that is given, over the
+        entries that are not NaN.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), optional
+        gradient : array-like of shape (n_samples, n_features) or \
+                (n_samples, n_outputs, n_features), optional
+        laplacian : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+
+        Returns
+        -------
+        score : float
+            1 for a perfect fit, 0 for one no better than the mean.
+        """
+        if gradient is None and laplacian is None:
+            return float(super().score(X, y, sample_weight))
+        return self._score_with_derivatives(X, y, sample_weight, gradient, laplacian)
 
     def layer_activations(self, X: ArrayLike) -> list[tuple[Values, Values]]:
         """Look at every layer's pre-activations and activations.
@@ -448,8 +526,10 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
             From the first hidden layer to the output; ω(Wx + b) and its sine.
         """
         X = self._validate_coordinates(X)
+        parameter = next(self.network_.parameters())
+        coordinates = to_tensor(X, self._units.X, parameter.device, parameter.dtype)
         with torch.no_grad():
-            layers = self.network_.layer_activations(self._normalize_coordinates(X))
+            layers = self.network_.layer_activations(coordinates)
             return [(before.cpu().numpy(), after.cpu().numpy()) for before, after in layers]
 
     def __sklearn_tags__(self) -> Tags:
@@ -476,8 +556,36 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
             self.network_.to(self.device_)
 
     def _validate_rows(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, *, continued: bool
-    ) -> tuple[Table, Units]:
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+        gradient: ArrayLike | None,
+        laplacian: ArrayLike | None,
+        *,
+        continued: bool,
+    ) -> tuple[Table, Layout, Units]:
+        if gradient is None and laplacian is None:
+            coordinates, targets, layout = self._validate_values(X, y, continued=continued)
+        else:
+            coordinates = validate_data(
+                self, X, dtype=[np.float64, np.float32], reset=not continued
+            )
+            targets, layout = collect_targets(coordinates.shape, y, gradient, laplacian)
+        weight = None
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, coordinates, dtype=np.float64)
+            if (weight < 0).any() or not weight.any():
+                raise ValueError(
+                    "sample_weight must be non-negative with at least one positive weight; its "
+                    f"smallest entry is {weight.min()}, its largest {weight.max()}."
+                )
+        table = Table.canonical(coordinates, targets, weight)
+        return table, layout, self._units if continued else self._new_units(table, layout)
+
+    def _validate_values(
+        self, X: ArrayLike, y: ArrayLike | None, *, continued: bool
+    ) -> tuple[Values, Values, Layout]:
         coordinates, values = validate_data(
             self,
             X,
@@ -489,49 +597,81 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         )
         if values.dtype.kind not in "buif":
             raise ValueError(f"y must hold real numbers; it has dtype {values.dtype}.")
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, coordinates, dtype=np.float64)
-            if (weight < 0).any() or not weight.any():
-                raise ValueError(
-                    "sample_weight must be non-negative with at least one positive weight; its "
-                    f"smallest entry is {weight.min()}, its largest {weight.max()}."
-                )
-        table = Table.canonical(coordinates, values.reshape(len(values), -1), weight)
-        if continued:
-            return table, self._units
-        units = Units(
+        targets = values.reshape(len(values), -1)
+        layout = Layout(("values",), coordinates.shape[1], targets.shape[1], values.ndim == 1)
+        return coordinates, targets, layout
+
+    def _new_units(self, table: Table, layout: Layout) -> Units:
+        X = (
             AffineMap.from_range(table.X)
             if self.normalize_X
-            else AffineMap.identity(table.X.shape[1]),
-            AffineMap.from_moments(table.y, table.weight)
-            if self.normalize_y
-            else AffineMap.identity(table.y.shape[1]),
-            single_target=values.ndim == 1,
-            y_dtype=np.float32 if values.dtype == np.float32 else np.float64,
+            else AffineMap.identity(layout.n_features)
         )
-        return table, units
+        if not self.normalize_y:
+            y = AffineMap.identity(layout.n_outputs)
+        elif layout.has_derivatives:
+            y = units_of_derivatives(table, layout, X, self._frequency(table, continued=False))
+        else:
+            y = AffineMap.from_moments(table.y, table.weight)
+        y_dtype = np.float32 if table.y.dtype == np.float32 else np.float64
+        return Units(X, y, layout.single_target, y_dtype)
 
     def _validate_coordinates(self, X: ArrayLike) -> Values:
         check_is_fitted(self)
         validated: Values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         return validated
 
-    def _normalize_coordinates(self, X: Values) -> torch.Tensor:
-        parameter = next(self.network_.parameters())
-        return to_tensor(X, self._units.X, parameter.device, parameter.dtype)
+    def _evaluate(
+        self,
+        X: ArrayLike,
+        function: Callable[[SirenStack, torch.Tensor], torch.Tensor],
+        restore: Callable[[Values], Values],
+        dtype: np.dtype[Any] | None = None,
+    ) -> Values:
+        """Apply a function of the network to rows, and restore the user's units, in chunks."""
+        X = self._validate_coordinates(X)
+        stack = SirenStack.from_networks(
+            [self.network_], None if dtype is None else TORCH_DTYPES[dtype]
+        )
+        results: Values | None = None
+        for chunk in gen_batches(len(X), CHUNK_SIZE):
+            coordinates = to_tensor(
+                X[chunk], self._units.X, stack.parameters.device, stack.parameters.dtype
+            )
+            restored = restore(function(stack, coordinates[None])[0].cpu().numpy())
+            if results is None:
+                shape = len(X), *restored.shape[1:]
+                results = np.empty(shape, dtype or self._units.y_dtype)
+            results[chunk] = restored
+        assert results is not None
+        return results
 
     def _generators(self) -> tuple[np.random.RandomState, torch.Generator]:
         random = check_random_state(self.random_state)
         return random, torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
 
+    def _objective(
+        self, table: Table, layout: Layout, units: Units, stack: SirenStack
+    ) -> tuple[AffineMap, Objective]:
+        """Return how the columns of the targets are normalised, and what is minimised."""
+        if not layout.has_derivatives:
+            return units.y, Objective(stack, self.loss, self.alpha)
+        weights = {
+            "values": 1.0,
+            "gradient": self.gradient_weight,
+            "laplacian": self.laplacian_weight,
+        }
+        return jet_problem(
+            table, layout, units, stack, loss=self.loss, alpha=self.alpha, weights=weights
+        )
+
     def _make_stack(
-        self, table: Table, generator: torch.Generator, *, continued: bool
+        self, table: Table, layout: Layout, generator: torch.Generator, *, continued: bool
     ) -> SirenStack:
         """Draw a network of the shape that parameters and table ask for, or take up the fitted."""
         device = resolve_device(self.device)
         architecture = Architecture(
-            table.X.shape[1], self._layer_sizes(), table.y.shape[1], self.output_activation
+            layout.n_features, self._layer_sizes(), layout.n_outputs, self.output_activation
         )
         omega_0 = self._frequency(table, continued=continued)
         hidden_omega_0 = omega_0 if self.hidden_omega_0 is None else float(self.hidden_omega_0)
@@ -593,13 +733,14 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
         return table.take(np.sort(training)), table.take(np.sort(validation))
 
     def _early_stopping(
-        self, stack: SirenStack, held_out: TrainingRows | None
+        self, stack: SirenStack, held_out: TrainingRows | None, objective: Objective
     ) -> EarlyStopping | None:
         if held_out is None:
             return None
         return EarlyStopping(
             stack,
             held_out,
+            objective,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
             batch_size=self._batch_size(),
@@ -652,6 +793,15 @@ class SirenRegressor(RegressorMixin, BaseEstimator):
             )
 
 
-def _to_rows(table: Table, units: Units, stack: SirenStack) -> TrainingRows:
+def _to_rows(table: Table, units: Units, scaling: AffineMap, stack: SirenStack) -> TrainingRows:
     device, dtype = stack.parameters.device, stack.parameters.dtype
-    return TrainingRows.from_table(table, units.X, units.y, device=device, dtype=dtype)
+    return TrainingRows.from_table(table, units.X, scaling, device=device, dtype=dtype)
+
+
+def _settle_constant(stack: SirenStack, units: Units, table: Table, layout: Layout) -> Units:
+    """Shift the values by what derivatives leave open."""
+    device, dtype = stack.parameters.device, stack.parameters.dtype
+    coordinates = to_tensor(table.X, units.X, device, dtype)[None]
+    predictions = units.y.restore(evaluate(stack, coordinates)[0].cpu().numpy())
+    constant = constant_from_rows(predictions, table, layout)
+    return units._replace(y=units.y._replace(center=units.y.center + constant))

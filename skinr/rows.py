@@ -26,7 +26,8 @@ class Table(NamedTuple):
     Parameters
     ----------
     X : ndarray of shape (n_rows, n_features)
-    y : ndarray of shape (n_rows, n_outputs)
+    y : ndarray of shape (n_rows, n_columns)
+        What the rows are fitted to; NaN marks a target that a row does not have.
     weight : ndarray of shape (n_rows,) or None
         Positive weights of mean 1; None where all are equal.
     """
@@ -46,7 +47,7 @@ class Table(NamedTuple):
         Parameters
         ----------
         X : ndarray of shape (n_rows, n_features)
-        y : ndarray of shape (n_rows, n_outputs)
+        y : ndarray of shape (n_rows, n_columns)
         weight : ndarray of shape (n_rows,) or None
             Non-negative, at least one of them positive.
 
@@ -75,7 +76,9 @@ def _merge_equal_rows(X: Array, y: Array, weight: Weight) -> tuple[Array, Array,
     columns = np.column_stack([y, X])
     order = np.lexsort((weight, *columns.T))
     columns = columns[order]
-    first = np.r_[True, (columns[1:] != columns[:-1]).any(axis=1)]
+    above, below = columns[:-1], columns[1:]
+    equal = (below == above) | (np.isnan(below) & np.isnan(above))
+    first = np.r_[True, ~equal.all(axis=1)]
     kept = order[first]
     return X[kept], y[kept], np.add.reduceat(weight[order], np.flatnonzero(first))
 
@@ -86,7 +89,8 @@ class TrainingRows(NamedTuple):
     Parameters
     ----------
     coordinates : Tensor of shape (K or 1, n_rows, n_features)
-    targets : Tensor of shape (K or 1, n_rows, n_outputs)
+    targets : Tensor of shape (K or 1, n_rows, n_columns)
+        NaN marks a target that a row does not have.
     weight : Tensor of shape (K or 1, n_rows, 1) or None
         Non-negative weights of mean 1.
     """

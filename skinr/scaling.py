@@ -1,4 +1,4 @@
-"""Units: the affine maps between the user's columns and the network's."""
+"""Units: the maps between the user's columns and the network's."""
 
 from __future__ import annotations
 
@@ -86,3 +86,54 @@ class AffineMap(NamedTuple):
     def restore(self, table: NDArray[Any]) -> NDArray[np.float64]:
         """Map columns from the network's units back to the user's."""
         return table * self.scale + self.center
+
+
+class Units(NamedTuple):
+    """The user's side of a fitted network.
+
+    Parameters
+    ----------
+    X, y : AffineMap
+        Between the user's columns and the network's.
+    single_target : bool
+        Whether y is one-dimensional.
+    y_dtype : type
+        Of predictions.
+    """
+
+    X: AffineMap
+    y: AffineMap
+    single_target: bool
+    y_dtype: type
+
+    @property
+    def gradient(self) -> NDArray[np.float64]:
+        """What 1 in the network's gradient means, (n_features, n_outputs); 0 along constants."""
+        return _quotient(self.y.scale, self.X.scale[:, None])
+
+    @property
+    def hessian(self) -> NDArray[np.float64]:
+        """What 1 in the network's Hessian means, (n_features, n_features, n_outputs)."""
+        return _quotient(self.gradient, self.X.scale[:, None, None])
+
+    @property
+    def laplacian(self) -> NDArray[np.float64]:
+        """What 1 in the network's `laplacian_operator` means, (n_outputs,)."""
+        return self.y.scale / self._smallest_scale**2
+
+    @property
+    def laplacian_operator(self) -> list[tuple[int, int, float]]:
+        """The Laplacian by the user's coordinates as a quadratic form in the network's."""
+        relative = _quotient(self._smallest_scale, self.X.scale) ** 2
+        return [(j, j, float(factor)) for j, factor in enumerate(relative) if factor > 0]
+
+    @property
+    def _smallest_scale(self) -> np.float64:
+        varying = self.X.scale[self.X.scale > 0]
+        return np.float64(varying.min() if varying.size else 1)
+
+
+def _quotient(
+    scale: NDArray[np.float64] | np.float64, divisor: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return scale / np.where(divisor > 0, divisor, np.inf)

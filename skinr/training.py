@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skinr.losses import Objective
-from skinr.network import SirenStack, StackPass, evaluate
+from skinr.network import SirenStack
 from skinr.optimizers import Adam
 from skinr.rows import TrainingRows
 
@@ -87,7 +87,8 @@ class EarlyStopping:
     ----------
     stack : SirenStack
     rows : TrainingRows
-        The validation rows.
+        The validation rows; NaN marks a target that a row does not have.
+    objective : Objective
     n_iter_no_change : int
         Updates without an improvement after which a network is done.
     tol : float
@@ -100,13 +101,14 @@ class EarlyStopping:
         self,
         stack: SirenStack,
         rows: TrainingRows,
+        objective: Objective,
         *,
         n_iter_no_change: int,
         tol: float,
         batch_size: int,
     ) -> None:
         self.interval = max(CHECK_INTERVAL, 3 * rows.n_rows // batch_size)
-        self._stack, self._rows = stack, rows
+        self._stack, self._rows, self._objective = stack, rows, objective
         self._n_iter_no_change, self._tol = n_iter_no_change, tol
         self._best_scores = self._improved_scores = self._score()
         self._scores = [self._best_scores]
@@ -136,14 +138,17 @@ class EarlyStopping:
         return score
 
     def _score(self) -> Tensor:
-        """R² of each network, the mean over outputs."""
-        targets, weight = self._rows.targets, self._rows.weight
-        weight = torch.ones_like(targets[..., :1]) if weight is None else weight
-        mean = (weight * targets).sum(dim=1, keepdim=True) / weight.sum(dim=1, keepdim=True)
-        residual = evaluate(self._stack, self._rows.coordinates) - targets
+        """R² of each network, the mean over the columns of the targets."""
+        targets = self._rows.targets
+        known = ~targets.isnan()
+        weight = known * (1.0 if self._rows.weight is None else self._rows.weight)
+        targets = targets.nan_to_num(0.0)
+        tiny = torch.finfo(targets.dtype).tiny
+        total = weight.sum(dim=1, keepdim=True).clamp_min(tiny)
+        mean = (weight * targets).sum(dim=1, keepdim=True) / total
+        residual = self._objective.evaluate(self._rows.coordinates) - targets
         error = (weight * residual.square()).sum(dim=1)
         spread = (weight * (targets - mean).square()).sum(dim=1)
-        tiny = torch.finfo(targets.dtype).tiny
         return (1 - error / spread.clamp_min(tiny)).mean(dim=1)
 
 
@@ -201,7 +206,6 @@ def train(
     -------
     history : History
     """
-    stack_pass = StackPass(stack, min(batch_size, rows.n_rows))
     batches = rows.batches(batch_size, generators)
     losses = rows.targets.new_full((len(rates), len(stack)), torch.nan)
     safeguard = Safeguard(optimizer, DIVERGENCE_FACTOR * objective.scale(rows))
@@ -209,7 +213,7 @@ def train(
     interrupted = False
     try:
         for rate, batch in zip(rates, batches, strict=False):
-            losses[n_iter], gradient = objective.loss_and_gradient(stack_pass, batch)
+            losses[n_iter], gradient = objective.loss_and_gradient(batch)
             optimizer.step(gradient, rate)
             n_iter += 1
             if n_iter % CHECK_INTERVAL == 0:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skinr.losses import HUBER_DELTA, LOSSES, Objective
-from skinr.network import Architecture, SirenStack, StackPass
+from skinr.network import Architecture, SirenStack
 from skinr.rows import TrainingRows
 
 REFERENCES = {
@@ -43,7 +43,7 @@ def test_objective_agrees_with_autograd(name, weighted, alpha, output_activation
         torch.rand(2, 20, 1, generator=draw, dtype=torch.float64) if weighted else None,
     )
     objective = Objective(stack, name, alpha)
-    losses, gradient = objective.loss_and_gradient(StackPass(stack, 20), rows)
+    losses, gradient = objective.loss_and_gradient(rows)
     for k in range(2):
         network = stack.network(k)
         errors = REFERENCES[name](network(rows.coordinates[0]), rows.targets[k], reduction="none")

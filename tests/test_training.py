@@ -138,7 +138,8 @@ def test_an_interrupt_leaves_the_last_whole_update(updates):
 
 
 def early_stopping(stack, validation, **options):
-    return EarlyStopping(stack, validation, tol=1e-4, batch_size=16, **options)
+    objective = Objective(stack, "squared_error", 0.0)
+    return EarlyStopping(stack, validation, objective, tol=1e-4, batch_size=16, **options)
 
 
 def test_early_stopping_keeps_the_best_moment_and_stops():

@@ -15,7 +15,7 @@ import torch
 from common import describe_environment, write_json
 
 from skinr.losses import Objective
-from skinr.network import Architecture, SirenStack, StackPass
+from skinr.network import Architecture, SirenStack
 from skinr.optimizers import Adam
 from skinr.rows import TrainingRows
 
@@ -47,12 +47,11 @@ def full_update(rows, hidden_layer_sizes, batch_size):
     """Return a function that does one update as skinr does it."""
     stack = make_stack(hidden_layer_sizes)
     objective, optimizer = Objective(stack, "squared_error", 0.0), Adam(stack)
-    stack_pass = StackPass(stack, batch_size)
     batches = rows.batches(batch_size, [torch.Generator().manual_seed(0)])
 
     @torch.no_grad()
     def update():
-        _, gradient = objective.loss_and_gradient(stack_pass, next(batches))
+        _, gradient = objective.loss_and_gradient(next(batches))
         optimizer.step(gradient, 1e-4)
 
     return update

@@ -1,0 +1,208 @@
+"""Derivatives of a fitted function, in the user's units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from skinr.jets import evaluate_gradient, evaluate_jets
+from skinr.network import SirenStack
+from skinr.scaling import Units
+from skinr.targets import collect_targets
+
+TORCH_DTYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
+"""Precisions in which derivatives can be computed."""
+
+Values = NDArray[np.floating[Any]]
+Function = Callable[[SirenStack, torch.Tensor], torch.Tensor]
+
+
+class DerivativesMixin:
+    """Gradient, Hessian, Laplacian and divergence of an estimator of a network in units."""
+
+    _units: Units
+    _evaluate: Callable[..., Values]
+    predict: Callable[..., Any]
+
+    def gradient(self, X: ArrayLike, *, dtype: DTypeLike | None = None) -> Values:
+        """Differentiate the fitted function by the coordinates.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Coordinates in the units of the training data.
+        dtype : numpy dtype, default=None
+            Precision of the computation and of the result, float32 or float64. None computes in
+            float32 and returns what :meth:`predict` would.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
+            In units of y over those of each column of X; 0 along a column that was constant in the
+            training data. The first shape where y was one-dimensional.
+
+        Raises
+        ------
+        ValueError
+            For coordinates that :meth:`predict` would refuse, or another dtype.
+        """
+        return self._values_and_gradient(X, dtype)[1]
+
+    def hessian(self, X: ArrayLike, *, dtype: DTypeLike | None = None) -> Values:
+        """Differentiate the fitted function twice by the coordinates.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        dtype : numpy dtype, default=None
+            As for :meth:`gradient`.
+
+        Returns
+        -------
+        hessian : ndarray of shape (n_samples, n_features, n_features) or \
+                (n_samples, n_outputs, n_features, n_features)
+            Symmetric; in units of y over those of two columns of X.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`gradient`.
+        """
+        n_features = len(self._fitted_units().X.scale)
+        pairs = list(combinations_with_replacement(range(n_features), 2))
+        position = {pair: index for index, pair in enumerate(pairs)}
+        symmetric = [
+            [position[min(i, j), max(i, j)] for j in range(n_features)] for i in range(n_features)
+        ]
+
+        def function(stack: SirenStack, coordinates: torch.Tensor) -> torch.Tensor:
+            jets = evaluate_jets(stack, coordinates, [[(i, j, 1.0)] for i, j in pairs])
+            return jets[:, :, 1 + n_features :]
+
+        hessian = self._evaluate(
+            X, function, lambda part: part[:, symmetric] * self._units.hessian, _precision(dtype)
+        )
+        return self._outputs_second(hessian)
+
+    def laplacian(self, X: ArrayLike, *, dtype: DTypeLike | None = None) -> Values:
+        """Sum the second derivatives of the fitted function by each coordinate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        dtype : numpy dtype, default=None
+            As for :meth:`gradient`.
+
+        Returns
+        -------
+        laplacian : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The trace of :meth:`hessian`, at the cost of a gradient in forward mode. It has meaning
+            where the columns of X share a unit.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`gradient`.
+        """
+        operator = self._fitted_units().laplacian_operator
+        laplacian = self._evaluate(
+            X,
+            lambda stack, coordinates: evaluate_jets(stack, coordinates, [operator])[:, :, -1],
+            lambda part: part * self._units.laplacian,
+            _precision(dtype),
+        )
+        return self._outputs_second(laplacian)
+
+    def divergence(self, X: ArrayLike, *, dtype: DTypeLike | None = None) -> Values:
+        """Sum the derivative of each output by the coordinate of the same index.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        dtype : numpy dtype, default=None
+            As for :meth:`gradient`.
+
+        Returns
+        -------
+        divergence : ndarray of shape (n_samples,)
+
+        Raises
+        ------
+        ValueError
+            As :meth:`gradient`; and where the function is no vector field, with as many outputs
+            as features.
+        """
+        units = self._fitted_units()
+        n_features, n_outputs = len(units.X.scale), len(units.y.scale)
+        if n_features != n_outputs:
+            raise ValueError(
+                "The divergence is that of a vector field, with as many outputs as features; this "
+                f"function has {n_outputs} outputs and {n_features} features."
+            )
+        gradient = self.gradient(X, dtype=dtype).reshape(-1, n_outputs, n_features)
+        divergence: Values = np.trace(gradient, axis1=1, axis2=2)
+        return divergence
+
+    def _values_and_gradient(
+        self, X: ArrayLike, dtype: DTypeLike | None = None
+    ) -> tuple[Values, Values]:
+        def restore(jets: Values) -> Values:
+            values = self._units.y.restore(jets[:, :1])
+            return np.concatenate([values, jets[:, 1:] * self._units.gradient], axis=1)
+
+        jets = self._evaluate(X, evaluate_gradient, restore, _precision(dtype))
+        return self._outputs_second(jets[:, 0]), self._outputs_second(jets[:, 1:])
+
+    def _outputs_second(self, part: Values) -> Values:
+        """Move the last axis, of the outputs, to the second place, or drop it for a single one."""
+        return part[..., 0] if self._units.single_target else np.moveaxis(part, -1, 1)
+
+    def _fitted_units(self) -> Units:
+        check_is_fitted(self)
+        return self._units
+
+    def _score_with_derivatives(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+        gradient: ArrayLike | None,
+        laplacian: ArrayLike | None,
+    ) -> float:
+        """Return the mean over the kinds of the R² of their known entries."""
+        targets, layout = collect_targets(np.shape(X), y, gradient, laplacian)
+        predictions, _ = collect_targets(
+            np.shape(X),
+            None if y is None else self.predict(X),
+            None if gradient is None else self.gradient(X),
+            None if laplacian is None else self.laplacian(X),
+        )
+        weight = _check_sample_weight(sample_weight, targets)
+        scores = []
+        for kind in layout.kinds:
+            pairs = zip(
+                targets.T[layout.columns(kind)], predictions.T[layout.columns(kind)], strict=True
+            )
+            scores.append(np.mean([_known_r2(*pair, weight) for pair in pairs]))
+        return float(np.mean(scores))
+
+
+def _known_r2(target: Values, prediction: Values, weight: Values) -> float:
+    known = ~np.isnan(target)
+    return float(r2_score(target[known], prediction[known], sample_weight=weight[known]))
+
+
+def _precision(dtype: DTypeLike | None) -> np.dtype[Any] | None:
+    if dtype is None:
+        return None
+    precision = np.dtype(dtype)
+    if precision not in TORCH_DTYPES:
+        raise ValueError(f"dtype must be None, float32 or float64; {dtype!r} given.")
+    return precision

@@ -1,0 +1,269 @@
+"""What rows are fitted to: values, gradients and Laplacians, their columns and their units."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_array
+
+from skinr.losses import JetObjective, Objective, Term
+from skinr.network import SirenStack
+from skinr.rows import Table, Weight
+from skinr.scaling import AffineMap, Units
+
+SMALLEST_SPREAD = 0.01
+"""Values that vary less than this share of what the derivatives imply do not set the unit of y."""
+
+Array = NDArray[Any]
+
+
+class Layout(NamedTuple):
+    """The meaning of the columns of a table's targets.
+
+    A kind has its columns component by component, a component its outputs: the gradient first
+    its derivatives of all outputs by the first feature, then those by the second.
+
+    Parameters
+    ----------
+    kinds : tuple of {"values", "gradient", "laplacian"}
+        In this order.
+    n_features, n_outputs : int
+    single_target : bool
+        Whether predictions are one-dimensional.
+    """
+
+    kinds: tuple[str, ...]
+    n_features: int
+    n_outputs: int
+    single_target: bool
+
+    @property
+    def has_derivatives(self) -> bool:
+        """Whether there is more to fit than values."""
+        return self.kinds != ("values",)
+
+    def components(self, kind: str) -> slice:
+        """Return where a jet has this kind."""
+        first = {"values": 0, "gradient": 1, "laplacian": 1 + self.n_features}[kind]
+        return slice(first, first + (self.n_features if kind == "gradient" else 1))
+
+    def columns(self, kind: str) -> slice:
+        """Return where a table's targets have this kind."""
+        first = 0
+        for other in self.kinds:
+            components = self.components(other)
+            last = first + (components.stop - components.start) * self.n_outputs
+            if other == kind:
+                return slice(first, last)
+            first = last
+        raise KeyError(kind)
+
+    def part(self, targets: Array, kind: str) -> Array:
+        """View a kind of the targets (n_rows, n_columns) as (n_rows, n_components, n_outputs)."""
+        return targets[:, self.columns(kind)].reshape(len(targets), -1, self.n_outputs)
+
+
+def collect_targets(
+    shape: tuple[int, ...],
+    y: ArrayLike | None,
+    gradient: ArrayLike | None,
+    laplacian: ArrayLike | None,
+) -> tuple[Array, Layout]:
+    """Validate values and derivatives, and put them side by side.
+
+    Parameters
+    ----------
+    shape : tuple (n_samples, n_features)
+        Of X.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+    gradient : array-like of shape (n_samples, n_features) or \
+            (n_samples, n_outputs, n_features), optional
+    laplacian : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+        NaN marks what a row does not have.
+
+    Returns
+    -------
+    targets : ndarray of shape (n_samples, n_columns)
+    layout : Layout
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not belong together, infinite entries, or nothing to fit.
+    """
+    n_samples, n_features = shape
+    given = {"y": y, "gradient": gradient, "laplacian": laplacian}
+    arrays = {name: _validate(name, part) for name, part in given.items() if part is not None}
+    name, reference = next(iter(arrays.items()))
+    single_target = reference.ndim == (2 if name == "gradient" else 1)
+    outputs = () if single_target else reference.shape[1:2]
+    for name, array in arrays.items():
+        expected = (n_samples, *outputs, *((n_features,) if name == "gradient" else ()))
+        if array.shape != expected:
+            raise ValueError(
+                f"{name} has shape {array.shape}; X of shape {shape} and {outputs or 'one'} "
+                f"outputs call for {expected}."
+            )
+    if all(np.isnan(array).all() for array in arrays.values()):
+        raise ValueError(f"Nothing to fit: every entry of {', '.join(arrays)} is NaN.")
+    n_outputs = 1 if single_target else outputs[0]
+    columns = []
+    for name, array in arrays.items():
+        if name == "gradient":
+            array = array.reshape(n_samples, n_outputs, -1).transpose(0, 2, 1)
+        columns.append(array.reshape(n_samples, -1))
+    kinds = tuple("values" if name == "y" else name for name in arrays)
+    return np.hstack(columns), Layout(kinds, n_features, n_outputs, single_target)
+
+
+def _validate(name: str, part: ArrayLike) -> Array:
+    array: Array = check_array(
+        part,
+        dtype=[np.float64, np.float32],
+        ensure_2d=False,
+        allow_nd=True,
+        ensure_all_finite="allow-nan",
+        input_name=name,
+    )
+    return array
+
+
+def units_of_derivatives(table: Table, layout: Layout, X: AffineMap, omega_0: float) -> AffineMap:
+    r"""Return the units of the values where derivatives are fitted.
+
+    Those of the known values, if they vary. Otherwise the scale is the root mean square of the
+    gradient by normalised coordinates over :math:`\omega_0`, or of the Laplacian over
+    :math:`\omega_0^2`: what a wave of that frequency would have.
+
+    Parameters
+    ----------
+    table : Table
+    layout : Layout
+    X : AffineMap
+    omega_0 : float
+
+    Returns
+    -------
+    y : AffineMap
+    """
+    implied = np.zeros(layout.n_outputs)
+    per_value = Units(X, AffineMap.identity(layout.n_outputs), layout.single_target, np.float64)
+    for kind, power in (("laplacian", 2), ("gradient", 1)):
+        if kind in layout.kinds:
+            implied = _root_mean_square(table, layout, kind, per_value) / omega_0**power
+    center, scale = np.zeros(layout.n_outputs), implied
+    if "values" in layout.kinds:
+        known = _known_moments(layout.part(table.y, "values")[:, 0], table.weight)
+        center = known.center
+        scale = np.where(known.scale > SMALLEST_SPREAD * implied, known.scale, implied)
+    return AffineMap(center, scale)
+
+
+def jet_problem(
+    table: Table,
+    layout: Layout,
+    units: Units,
+    stack: SirenStack,
+    *,
+    loss: str,
+    alpha: float,
+    weights: dict[str, float],
+) -> tuple[AffineMap, Objective]:
+    """Return how the columns of the targets are normalised, and what is minimised.
+
+    Derivatives are divided by their root mean square, so that each term of the objective is
+    about 1 where nothing is explained.
+
+    Parameters
+    ----------
+    table : Table
+    layout : Layout
+    units : Units
+    stack : SirenStack
+    loss : str
+    alpha : float
+    weights : dict
+        The weight of each kind.
+
+    Returns
+    -------
+    scaling : AffineMap
+        Of all columns.
+    objective : Objective
+    """
+    centers, scales, terms = [], [], []
+    for kind in layout.kinds:
+        magnitude = np.ones(layout.n_outputs)
+        if kind != "values":
+            magnitude = _root_mean_square(table, layout, kind, units)
+            magnitude[magnitude == 0] = 1
+        unit = _unit(kind, units)
+        centers.append(units.y.center if kind == "values" else np.zeros(unit.size))
+        scales.append((unit * magnitude).ravel())
+        magnitude_tensor = torch.as_tensor(magnitude).to(stack.parameters)
+        terms.append(
+            Term(layout.components(kind), layout.columns(kind), magnitude_tensor, weights[kind])
+        )
+    operators = [units.laplacian_operator] if "laplacian" in layout.kinds else []
+    scaling = AffineMap(np.concatenate(centers), np.concatenate(scales))
+    return scaling, JetObjective(stack, loss, alpha, terms, operators)
+
+
+def _unit(kind: str, units: Units) -> NDArray[np.float64]:
+    """Return the user's unit of a kind, of shape (n_components, n_outputs)."""
+    if kind == "values":
+        return units.y.scale[None]
+    return units.gradient if kind == "gradient" else units.laplacian[None]
+
+
+def _root_mean_square(table: Table, layout: Layout, kind: str, units: Units) -> Array:
+    """Return the root mean square of a kind for each output, in the network's units."""
+    part = layout.part(table.y, kind)
+    unit = _unit(kind, units)
+    normalized = part / np.where(unit > 0, unit, np.inf)
+    share = ~np.isnan(normalized) * (1.0 if table.weight is None else table.weight[:, None, None])
+    peak = np.nanmax(np.abs(normalized), axis=(0, 1), initial=0)
+    relative = np.nan_to_num(normalized / np.where(peak > 0, peak, 1))
+    total = np.where(share.any(axis=(0, 1)), share.sum(axis=(0, 1)), 1)
+    root: Array = peak * np.sqrt((share * relative**2).sum(axis=(0, 1)) / total)
+    return root
+
+
+def _known_moments(values: Array, weight: Weight) -> AffineMap:
+    """Return the mean and standard deviation of those entries of each column that are known."""
+    columns = [_column_moments(column, weight) for column in values.T]
+    return AffineMap(*(np.concatenate(part) for part in zip(*columns, strict=True)))
+
+
+def _column_moments(column: Array, weight: Weight) -> AffineMap:
+    known = ~np.isnan(column)
+    if not known.any():
+        return AffineMap(np.zeros(1), np.zeros(1))
+    return AffineMap.from_moments(
+        column[known, None], None if weight is None else weight[known] / weight[known].mean()
+    )
+
+
+def constant_from_rows(predictions: Array, table: Table, layout: Layout) -> NDArray[np.float64]:
+    """Return what to add to each output so that the mean residual of the known values is 0.
+
+    An output of which no value is known gets a mean of 0 over the rows.
+
+    Parameters
+    ----------
+    predictions : ndarray of shape (n_rows, n_outputs)
+    table : Table
+    layout : Layout
+
+    Returns
+    -------
+    constant : ndarray of shape (n_outputs,)
+    """
+    residual = -predictions
+    if "values" in layout.kinds:
+        values = layout.part(table.y, "values")[:, 0]
+        residual = np.where(np.isnan(values).all(axis=0), residual, values - predictions)
+    return _known_moments(residual, table.weight).center
