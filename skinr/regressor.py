@@ -33,6 +33,7 @@ from skinr.targets import (
     constant_from_rows,
     jet_problem,
     units_of_derivatives,
+    with_implied_values,
 )
 from skinr.training import EarlyStopping, History, Monitor, train
 
@@ -365,9 +366,12 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
             If training diverged and went on from its last good state at a lower learning rate.
         """
         continued = self.warm_start and hasattr(self, "network_")
-        table, layout, units = self._validate_rows(
+        table, layout = self._validate_rows(
             X, y, sample_weight, gradient, laplacian, continued=continued
         )
+        if layout.has_derivatives:
+            table, layout = with_implied_values(table, layout)
+        units = self._units if continued else self._new_units(table, layout)
         random, generator = self._generators()
         stack = self._make_stack(table, layout, generator, continued=continued)
         training, validation = self._hold_out(table, random)
@@ -427,9 +431,10 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
             As :meth:`fit`.
         """
         continued = hasattr(self, "network_")
-        table, layout, units = self._validate_rows(
+        table, layout = self._validate_rows(
             X, y, sample_weight, gradient, laplacian, continued=continued
         )
+        units = self._units if continued else self._new_units(table, layout)
         _, generator = self._generators()
         stack = self._make_stack(table, layout, generator, continued=continued)
         scaling, objective = self._objective(table, layout, units, stack)
@@ -564,7 +569,7 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
         laplacian: ArrayLike | None,
         *,
         continued: bool,
-    ) -> tuple[Table, Layout, Units]:
+    ) -> tuple[Table, Layout]:
         if gradient is None and laplacian is None:
             coordinates, targets, layout = self._validate_values(X, y, continued=continued)
         else:
@@ -580,8 +585,7 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
                     "sample_weight must be non-negative with at least one positive weight; its "
                     f"smallest entry is {weight.min()}, its largest {weight.max()}."
                 )
-        table = Table.canonical(coordinates, targets, weight)
-        return table, layout, self._units if continued else self._new_units(table, layout)
+        return Table.canonical(coordinates, targets, weight), layout
 
     def _validate_values(
         self, X: ArrayLike, y: ArrayLike | None, *, continued: bool

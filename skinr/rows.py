@@ -30,11 +30,14 @@ class Table(NamedTuple):
         What the rows are fitted to; NaN marks a target that a row does not have.
     weight : ndarray of shape (n_rows,) or None
         Positive weights of mean 1; None where all are equal.
+    implied : ndarray of bool of shape (n_rows, n_columns) or None
+        Which entries of `y` are no data but were computed from derivatives.
     """
 
     X: Array
     y: Array
     weight: Weight = None
+    implied: NDArray[np.bool_] | None = None
 
     @classmethod
     def canonical(cls, X: Array, y: Array, weight: Weight) -> Table:
@@ -66,9 +69,9 @@ class Table(NamedTuple):
 
     def take(self, index: NDArray[np.intp]) -> Table:
         """Return the rows at `index`."""
-        return Table(
-            self.X[index], self.y[index], None if self.weight is None else self.weight[index]
-        )
+        weight = None if self.weight is None else self.weight[index]
+        implied = None if self.implied is None else self.implied[index]
+        return Table(self.X[index], self.y[index], weight, implied)
 
 
 def _merge_equal_rows(X: Array, y: Array, weight: Weight) -> tuple[Array, Array, Weight]:
@@ -93,11 +96,14 @@ class TrainingRows(NamedTuple):
         NaN marks a target that a row does not have.
     weight : Tensor of shape (K or 1, n_rows, 1) or None
         Non-negative weights of mean 1.
+    implied : Tensor of bool of the shape of `targets`, or None
+        Targets that are no data but a guide for the first updates.
     """
 
     coordinates: Tensor
     targets: Tensor
     weight: Tensor | None = None
+    implied: Tensor | None = None
 
     @classmethod
     def from_table(
@@ -129,12 +135,18 @@ class TrainingRows(NamedTuple):
             None
             if table.weight is None
             else torch.as_tensor(table.weight, device=device, dtype=dtype)[None, :, None],
+            None if table.implied is None else torch.as_tensor(table.implied, device=device)[None],
         )
 
     @property
     def n_rows(self) -> int:
         """Number of rows of each network."""
         return self.coordinates.shape[1]
+
+    def forget_implied(self) -> None:
+        """Leave the targets that are no data out of what is fitted from here on."""
+        if self.implied is not None:
+            self.targets.masked_fill_(self.implied, torch.nan)
 
     def batches(
         self, batch_size: int, generators: Sequence[torch.Generator]

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array
 
+from skinr.integration import implied_values
 from skinr.losses import JetObjective, Objective, Term
 from skinr.network import SirenStack
 from skinr.rows import Table, Weight
@@ -129,6 +130,42 @@ def _validate(name: str, part: ArrayLike) -> Array:
         input_name=name,
     )
     return array
+
+
+def with_implied_values(table: Table, layout: Layout) -> tuple[Table, Layout]:
+    """Add the values that derivatives imply where none is known.
+
+    Gradient descent on derivatives alone is slow in long waves: with the square of their length,
+    since these have small slopes. With values to fit they are learned as fast as the rest.
+
+    Parameters
+    ----------
+    table : Table
+    layout : Layout
+
+    Returns
+    -------
+    table : Table
+        Its mask `implied` says which values were added.
+    layout : Layout
+    """
+    n_rows = len(table.X)
+    known = np.full((n_rows, layout.n_outputs), np.nan)
+    others = table.y
+    if "values" in layout.kinds:
+        columns = layout.columns("values")
+        known, others = table.y[:, columns], table.y[:, columns.stop :]
+    gradient, laplacian = (
+        layout.part(table.y, kind) if kind in layout.kinds else None
+        for kind in ("gradient", "laplacian")
+    )
+    values = implied_values(
+        table.X, gradient, None if laplacian is None else laplacian[:, 0], known
+    )
+    implied = np.hstack([np.isnan(known) & ~np.isnan(values), np.zeros(others.shape, dtype=bool)])
+    kinds = tuple(dict.fromkeys(("values", *layout.kinds)))
+    table = table._replace(y=np.hstack([values, others]), implied=implied)
+    return table, layout._replace(kinds=kinds)
 
 
 def units_of_derivatives(table: Table, layout: Layout, X: AffineMap, omega_0: float) -> AffineMap:
@@ -265,5 +302,7 @@ def constant_from_rows(predictions: Array, table: Table, layout: Layout) -> NDAr
     residual = -predictions
     if "values" in layout.kinds:
         values = layout.part(table.y, "values")[:, 0]
+        if table.implied is not None:
+            values = np.where(table.implied[:, layout.columns("values")], np.nan, values)
         residual = np.where(np.isnan(values).all(axis=0), residual, values - predictions)
     return _known_moments(residual, table.weight).center

@@ -18,6 +18,9 @@ from skinr.rows import TrainingRows
 CHECK_INTERVAL = 10
 """Updates between two looks at the loss."""
 
+GUIDED_SHARE = 0.5
+"""Share of the updates in which values that derivatives imply are fitted too."""
+
 STEP_BACK_FACTOR = 0.1
 """What a divergence multiplies the learning rate with."""
 
@@ -108,6 +111,7 @@ class EarlyStopping:
         batch_size: int,
     ) -> None:
         self.interval = max(CHECK_INTERVAL, 3 * rows.n_rows // batch_size)
+        rows.forget_implied()
         self._stack, self._rows, self._objective = stack, rows, objective
         self._n_iter_no_change, self._tol = n_iter_no_change, tol
         self._best_scores = self._improved_scores = self._score()
@@ -216,6 +220,8 @@ def train(
             losses[n_iter], gradient = objective.loss_and_gradient(batch)
             optimizer.step(gradient, rate)
             n_iter += 1
+            if n_iter == int(GUIDED_SHARE * len(rates)):
+                rows.forget_implied()
             if n_iter % CHECK_INTERVAL == 0:
                 safeguard.check(losses[n_checked:n_iter])
                 n_checked = n_iter
