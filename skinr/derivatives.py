@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -76,19 +75,18 @@ class DerivativesMixin:
             As :meth:`gradient`.
         """
         n_features = len(self._fitted_units().X.scale)
-        pairs = list(combinations_with_replacement(range(n_features), 2))
-        position = {pair: index for index, pair in enumerate(pairs)}
-        symmetric = [
-            [position[min(i, j), max(i, j)] for j in range(n_features)] for i in range(n_features)
-        ]
+        upper = np.triu_indices(n_features)
+        symmetric = np.empty((n_features, n_features), dtype=int)
+        symmetric[upper] = symmetric.T[upper] = np.arange(len(upper[0]))
+        operators = [[(int(i), int(j), 1.0)] for i, j in zip(*upper, strict=True)]
 
         def function(stack: SirenStack, coordinates: torch.Tensor) -> torch.Tensor:
-            jets = evaluate_jets(stack, coordinates, [[(i, j, 1.0)] for i, j in pairs])
-            return jets[:, :, 1 + n_features :]
+            return evaluate_jets(stack, coordinates, operators)[:, :, 1 + n_features :]
 
-        hessian = self._evaluate(
-            X, function, lambda part: part[:, symmetric] * self._units.hessian, _precision(dtype)
-        )
+        def restore(part: Values) -> Values:
+            return (part * self._units.hessian[upper])[:, symmetric]
+
+        hessian = self._evaluate(X, function, restore, _precision(dtype))
         return self._outputs_second(hessian)
 
     def laplacian(self, X: ArrayLike, *, dtype: DTypeLike | None = None) -> Values:

@@ -43,6 +43,9 @@ AUTO_LEARNING_RATE = 1e-3
 STABLE_SPEED = 12.0
 """Largest stable product of learning rate, hidden frequency and summed hidden fan_in."""
 
+STABLE_SPEED_OF_DERIVATIVES = 4.0
+"""The same where derivatives are fitted, which depend more on the weights."""
+
 AUTO_BATCH_SIZE = 2048
 """Rows of an update where `batch_size="auto"` and the table has more."""
 
@@ -96,7 +99,8 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
     learning_rate_init : float or "auto", default="auto"
         The highest learning rate. "auto" is 1e-3, or less where a wide or deep network of high
         frequency would become unstable: at most 12 / (`hidden_omega_0` times the summed fan_in of
-        the hidden sine layers), measured on photographs with 128 to 256 units a layer.
+        the hidden sine layers), measured on photographs with 128 to 256 units a layer, and a third
+        of that where derivatives are fitted.
 
     beta_1 : float in [0, 1), default=0.9
         Decay of Adam's running mean of the gradient.
@@ -376,6 +380,7 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
         stack = self._make_stack(table, layout, generator, continued=continued)
         training, validation = self._hold_out(table, random)
         scaling, objective = self._objective(table, layout, units, stack)
+        rate = self._peak_rate(stack, layout)
         rows = _to_rows(training, units, scaling, stack)
         held_out = None if validation is None else _to_rows(validation, units, scaling, stack)
         with progress_bar(self.max_iter, bool(self.verbose)) as progress:
@@ -384,7 +389,7 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
                 rows,
                 objective,
                 self._adam(stack),
-                learning_rates(self.learning_rate, self._peak_rate(stack), self.max_iter),
+                learning_rates(self.learning_rate, rate, self.max_iter),
                 batch_size=self._batch_size(),
                 generators=[generator],
                 monitor=Monitor(progress, self._early_stopping(stack, held_out, objective)),
@@ -392,7 +397,7 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
         if layout.has_derivatives:
             units = _settle_constant(stack, units, training, layout)
         self._adam_state: AdamState | None = None
-        self._finish(stack, units, history)
+        self._finish(stack, units, rate, history)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -438,6 +443,7 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
         _, generator = self._generators()
         stack = self._make_stack(table, layout, generator, continued=continued)
         scaling, objective = self._objective(table, layout, units, stack)
+        rate = self._peak_rate(stack, layout)
         curve = self.loss_curve_ if continued else np.empty(0)
         optimizer = self._adam(stack, getattr(self, "_adam_state", None))
         batch_size = self._batch_size()
@@ -446,13 +452,13 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
             _to_rows(table, units, scaling, stack),
             objective,
             optimizer,
-            [self._peak_rate(stack)] * ceil(len(table.X) / batch_size),
+            [rate] * ceil(len(table.X) / batch_size),
             batch_size=batch_size,
             generators=[generator],
             monitor=Monitor(),
         )
         self._adam_state = optimizer.state
-        self._finish(stack, units, history, earlier_losses=curve)
+        self._finish(stack, units, rate, history, earlier_losses=curve)
         return self
 
     @overload
@@ -756,17 +762,19 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
     def _adam(self, stack: SirenStack, state: AdamState | None = None) -> Adam:
         return Adam(stack, beta_1=self.beta_1, beta_2=self.beta_2, state=state)
 
-    def _peak_rate(self, stack: SirenStack) -> float:
+    def _peak_rate(self, stack: SirenStack, layout: Layout) -> float:
         if self.learning_rate_init != "auto":
             return float(self.learning_rate_init)
         hidden_fan_in = sum(stack.architecture.hidden_layer_sizes[:-1])
         speed = stack.hidden_omega_0[0] * hidden_fan_in
-        return min(AUTO_LEARNING_RATE, STABLE_SPEED / speed) if speed else AUTO_LEARNING_RATE
+        stable = STABLE_SPEED_OF_DERIVATIVES if layout.has_derivatives else STABLE_SPEED
+        return min(AUTO_LEARNING_RATE, stable / speed) if speed else AUTO_LEARNING_RATE
 
     def _finish(
         self,
         stack: SirenStack,
         units: Units,
+        rate: float,
         history: History,
         earlier_losses: Values | None = None,
     ) -> None:
@@ -789,9 +797,9 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
         n_step_backs = int(history.n_step_backs[0])
         if n_step_backs:
             warnings.warn(
-                f"Training diverged {n_step_backs} times at a learning rate of up to "
-                f"{self._peak_rate(stack):.3g} and went on from its last good state at a tenth of "
-                "the rate each time. Set a lower learning_rate_init.",
+                f"Training diverged {n_step_backs} times at a learning rate of up to {rate:.3g} "
+                "and went on from its last good state at a tenth of the rate each time. Set a "
+                "lower learning_rate_init.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

@@ -18,7 +18,7 @@ from skinr.rows import TrainingRows
 CHECK_INTERVAL = 10
 """Updates between two looks at the loss."""
 
-GUIDED_SHARE = 0.5
+GUIDED_SHARE = 0.85
 """Share of the updates in which values that derivatives imply are fitted too."""
 
 STEP_BACK_FACTOR = 0.1
