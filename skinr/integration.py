@@ -17,9 +17,6 @@ MAX_FEATURES = 3
 MAX_GRID_GAPS = 2.0
 """Rows that fill a grid to less than one in so many places count as scattered."""
 
-ANCHOR_STRENGTH = 1e3
-"""Weight of a known value over that of the differences around it."""
-
 RELATIVE_TOLERANCE = 1e-6
 """Residual at which the solve stops."""
 
@@ -166,25 +163,25 @@ def _graph_laplacian(edges: Edges, used: Array, n_rows: int) -> csr_array:
 
 
 def _solve(matrix: csr_array, source: Array, values: Array) -> Array:
-    """Return values that obey the equations, NaN where they and the known values do not reach."""
-    result = np.full(len(values), np.nan)
-    reached = matrix.diagonal() > 0
-    if not reached.any():
-        return result
-    matrix, source, values = matrix[reached][:, reached], source[reached], values[reached]
+    """Fill the gaps of values (n_rows,) where the equations and the known ones determine them."""
     known = ~np.isnan(values)
-    n_parts, part = connected_components(matrix, directed=False)
-    anchored = np.bincount(part, known, minlength=n_parts) > 0
+    _, part = connected_components(matrix, directed=False)
+    anchored = np.bincount(part, known) > 0
+    joined = np.bincount(part) > 1
+    settled = joined & anchored if known.any() else joined & (joined.sum() == 1)
+    unknown = ~known & settled[part]
+    filled = values.copy()
+    if not unknown.any():
+        return filled
     mean_source = np.bincount(part, source) / np.bincount(part)
     source = source - np.where(anchored, 0, mean_source)[part]
-    anchor = ANCHOR_STRENGTH * matrix.diagonal() * known
-    solution, _ = cg(
-        matrix + diags_array(anchor),
-        source + anchor * np.nan_to_num(values),
+    inner = matrix[unknown][:, unknown]
+    filled[unknown], _ = cg(
+        inner,
+        source[unknown] - matrix[unknown][:, known] @ values[known],
         rtol=RELATIVE_TOLERANCE,
-        M=diags_array(1 / (matrix.diagonal() + anchor)),
+        M=diags_array(1 / inner.diagonal()),
     )
     if not known.any():
-        solution -= solution.mean()
-    result[reached] = np.where(anchored[part] | (n_parts == 1), solution, np.nan)
-    return result
+        filled -= np.nanmean(filled)
+    return filled

@@ -334,6 +334,10 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
         then set so that the mean residual of the known values is 0; without any, so that the mean
         prediction over the rows is 0.
 
+        Derivatives alone are learned slowly in long waves, which have small slopes. So values that
+        the derivatives imply, integrated along a grid or between scattered rows of up to three
+        features, are fitted with them, but for the last 15% of the updates.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skinr.losses import HUBER_DELTA, LOSSES, Objective
+from skinr.losses import HUBER_DELTA, LOSSES, JetObjective, Objective, Term
 from skinr.network import Architecture, SirenStack
 from skinr.rows import TrainingRows
 
@@ -56,3 +56,56 @@ def test_objective_agrees_with_autograd(name, weighted, alpha, output_activation
         for linear, (weight_part, bias_part) in zip(network.linears, by_weight, strict=True):
             torch.testing.assert_close(linear.weight.grad.T, weight_part[k])
             torch.testing.assert_close(linear.bias.grad, bias_part[k, 0])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("full", [False, True])
+def test_objective_of_jets_agrees_with_autograd(name, weighted, full):
+    generators = [torch.Generator().manual_seed(k) for k in range(2)]
+    stack = SirenStack.initialize(
+        Architecture(1, (7, 7), 2), [2.0, 3.0], [3.0, 2.0], generators, dtype=torch.float64
+    )
+    draw = torch.Generator().manual_seed(5)
+    coordinates = torch.rand(1, 20, 1, generator=draw, dtype=torch.float64)
+    targets = torch.rand(1, 20, 6, generator=draw, dtype=torch.float64)
+    if not full:
+        targets[torch.rand(targets.shape, generator=draw) < 0.4] = torch.nan
+    weight = torch.rand(1, 20, 1, generator=draw, dtype=torch.float64) if weighted else None
+    units = [torch.tensor([2.0, 5.0], dtype=torch.float64) for _ in range(3)]
+    terms = [
+        Term(slice(k, k + 1), slice(2 * k, 2 * k + 2), unit, k + 1.0)
+        for k, unit in enumerate(units)
+    ]
+    objective = JetObjective(stack, name, 0.1, terms, [[(0, 0, 1.0)]])
+    losses, gradient = objective.loss_and_gradient(TrainingRows(coordinates, targets, weight))
+
+    parameters = stack.parameters.clone().requires_grad_(True)
+    position = coordinates.expand(2, -1, -1).clone().requires_grad_(True)
+    outputs = position
+    for index, (matrix, bias) in enumerate(stack.layers(parameters)):
+        outputs = outputs @ matrix + bias
+        outputs = outputs.sin() if index < 2 else outputs
+
+    def derive(part):
+        columns = [
+            torch.autograd.grad(column.sum(), position, create_graph=True)[0]
+            for column in part.unbind(-1)
+        ]
+        return torch.cat(columns, dim=-1)
+
+    expected = 0.05 * (parameters / stack.frequencies).square()
+    biases = stack.layers(expected)
+    expected = expected.sum(dim=1) - sum(bias.sum(dim=(1, 2)) for _, bias in biases)
+    parts = [outputs, derive(outputs), derive(derive(outputs))]
+    for term, part in zip(terms, parts, strict=True):
+        target = targets[..., term.columns]
+        known = ~target.isnan()
+        error = REFERENCES[name](
+            part / term.unit, target.nan_to_num(0).expand(2, -1, -1), reduction="none"
+        )
+        share = known * (1.0 if weight is None else weight)
+        expected = expected + term.weight * (share * error).sum(dim=(1, 2)) / share.sum()
+    torch.testing.assert_close(losses, expected.detach())
+    (by_parameters,) = torch.autograd.grad(expected.sum(), parameters)
+    torch.testing.assert_close(gradient, by_parameters)

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from skinr.integration import implied_values
+
+
+def no_values(X):
+    return np.full((len(X), 1), np.nan)
+
+
+def quadratic(X, seed):
+    """A quadratic function, of which the trapezoidal rule integrates the gradient exactly."""
+    random = np.random.default_rng(seed)
+    slope, curvature = random.normal(size=X.shape[1]), random.normal(size=(X.shape[1],) * 2)
+    values = X @ slope + np.einsum("ni,ij,nj->n", X, curvature, X)
+    return values[:, None], (slope + X @ (curvature + curvature.T))[:, :, None]
+
+
+def grid(shape, random, holes=0.0):
+    """Rows at the places of an uneven grid, of which a share is missing, in any order."""
+    axes = [np.cumsum(random.uniform(0.5, 2, n)) for n in shape]
+    X = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(shape))
+    return random.permutation(X)[: round((1 - holes) * len(X))]
+
+
+@given(st.lists(st.integers(2, 7), min_size=1, max_size=3), st.integers(0, 99))
+def test_gradients_on_a_grid_give_the_values_but_for_a_constant(shape, seed):
+    random = np.random.default_rng(seed)
+    X = grid(shape, random)
+    values, gradient = quadratic(X, seed)
+    implied = implied_values(X, gradient, None, no_values(X))
+    scale = np.ptp(values)
+    np.testing.assert_allclose(implied.mean(), 0, atol=1e-9 * scale)
+    np.testing.assert_allclose(implied, values - values.mean(), atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("n_features", [2, 3])
+@pytest.mark.parametrize("holes", [0.1, None])
+def test_gradients_at_scattered_rows_give_the_values(n_features, holes):
+    random = np.random.default_rng(0)
+    X = random.normal(size=(200, n_features))
+    if holes:
+        X = grid([6] * n_features, random, holes)
+    values, gradient = quadratic(X, 0)
+    implied = implied_values(X, gradient, None, no_values(X))
+    np.testing.assert_allclose(implied, values - values.mean(), atol=1e-4 * np.ptp(values))
+
+
+@given(st.integers(0, 99))
+def test_known_values_are_kept_and_settle_the_constant(seed):
+    random = np.random.default_rng(seed)
+    X = grid([5, 4], random)
+    values, gradient = quadratic(X, seed)
+    known = np.where(random.uniform(size=values.shape) < 0.3, values, np.nan)
+    known[0] = values[0]
+    implied = implied_values(X, gradient, None, known)
+    np.testing.assert_array_equal(implied[~np.isnan(known)], known[~np.isnan(known)])
+    np.testing.assert_allclose(implied, values, atol=1e-4 * np.ptp(values))
+
+
+def test_a_laplacian_on_a_grid_gives_an_image_but_for_a_constant():
+    image = np.random.default_rng(0).normal(size=(12, 9))
+    X = np.argwhere(np.ones(image.shape)).astype(float)
+    laplacian = ndimage.laplace(image, mode="nearest").reshape(-1, 1)
+    implied = implied_values(X, None, laplacian, no_values(X))
+    np.testing.assert_allclose(implied[:, 0], image.ravel() - image.mean(), atol=1e-4)
+
+
+def test_parts_that_nothing_joins_need_a_known_value_each():
+    X = np.array([0.0, 1.0, 2.0, 3.0, 4.0])[:, None]
+    gradient = np.array([1.0, 1.0, np.nan, np.nan, 1.0])[:, None, None]
+    values = np.array([np.nan, 5.0, np.nan, np.nan, np.nan])[:, None]
+    implied = implied_values(X, gradient, None, values)
+    np.testing.assert_allclose(implied[:3, 0], [4, 5, 6], atol=1e-4)
+    assert np.isnan(implied[3:, 0]).all()
+
+
+def test_repeated_positions_have_one_value():
+    X = np.array([0.0, 0.0, 1.0, 2.0])[:, None]
+    implied = implied_values(X, np.ones((4, 1, 1)), None, no_values(X))
+    np.testing.assert_allclose(implied[:, 0], [-1, -1, 0, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.zeros((1, 1)),
+        np.zeros((3, 2)),
+        np.random.default_rng(0).normal(size=(2, 2)),
+        np.linspace(0, 1, 7)[:, None] * [1.0, 1.0],
+        np.random.default_rng(0).normal(size=(30, 4)),
+    ],
+    ids=["one row", "one position", "two rows", "on a line", "four features"],
+)
+def test_where_rows_have_no_neighbours_nothing_is_implied(X):
+    gradient = np.ones((*X.shape, 1))
+    assert np.isnan(implied_values(X, gradient, None, no_values(X))).all()
+    assert np.isnan(implied_values(X, None, gradient[:, 0], no_values(X))).all()

@@ -1,0 +1,210 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skinr import SirenRegressor
+
+
+def small(**parameters):
+    return SirenRegressor(
+        **{"hidden_layer_sizes": (32, 32), "max_iter": 300, "random_state": 0, **parameters}
+    )
+
+
+def two_sines(X):
+    """A function of one variable with its first two derivatives."""
+    x = X[:, 0]
+    values = np.sin(4 * x) + 0.5 * np.cos(11 * x)
+    slopes = 4 * np.cos(4 * x) - 5.5 * np.sin(11 * x)
+    return values, slopes[:, None], -16 * np.sin(4 * x) - 60.5 * np.cos(11 * x)
+
+
+def error(model, center=False):
+    """Share of the variance of two_sines that is not explained between the rows."""
+    at = np.linspace(-1, 1, 1001)[:, None]
+    residual = model.predict(at) - two_sines(at)[0]
+    return np.mean((residual - center * residual.mean()) ** 2) / two_sines(at)[0].var()
+
+
+X = np.linspace(-1, 1, 40)[:, None]
+VALUES, SLOPES, CURVATURES = two_sines(X)
+ANCHOR = np.where(np.arange(40) == 7, VALUES, np.nan)
+
+
+def test_slopes_alone_give_the_function_but_for_a_constant_with_mean_0():
+    model = SirenRegressor(random_state=0).fit(X, gradient=SLOPES)
+    assert error(model, center=True) < 1e-5
+    assert abs(model.predict(X).mean()) < 1e-5
+    assert model.score(X, gradient=SLOPES) > 0.9999
+    assert model.predict(X).shape == (40,)
+
+
+def test_one_known_value_settles_the_constant():
+    model = SirenRegressor(random_state=0).fit(X, ANCHOR, gradient=SLOPES)
+    assert error(model) < 1e-5
+    assert model.predict(X)[7] == pytest.approx(VALUES[7], abs=1e-3)
+
+
+def test_curvatures_with_values_at_the_ends_give_the_function():
+    ends = np.where(np.isin(np.arange(40), [0, 39]), VALUES, np.nan)
+    assert error(SirenRegressor(random_state=0).fit(X, ends, laplacian=CURVATURES)) < 1e-3
+
+
+@pytest.mark.parametrize("random_state", range(3))
+def test_slopes_are_worth_as_many_rows_again(random_state):
+    few, many = np.linspace(-1, 1, 12)[:, None], np.linspace(-1, 1, 24)[:, None]
+    model = SirenRegressor(random_state=random_state)
+    values, slopes, _ = two_sines(few)
+    with_slopes = error(clone(model).fit(few, values, gradient=slopes))
+    assert with_slopes < error(clone(model).fit(many, two_sines(many)[0]))
+    assert with_slopes < 1e-2 * error(clone(model).fit(few, values))
+
+
+def test_slopes_at_scattered_rows_of_two_variables():
+    at = np.random.default_rng(0).uniform(-1, 1, (2, 300, 2))
+
+    def values(X):
+        return np.sin(3 * X[:, 0]) * np.cos(2 * X[:, 1])
+
+    gradient = np.column_stack(
+        [
+            3 * np.cos(3 * at[0, :, 0]) * np.cos(2 * at[0, :, 1]),
+            -2 * np.sin(3 * at[0, :, 0]) * np.sin(2 * at[0, :, 1]),
+        ]
+    )
+    model = small(max_iter=1000).fit(at[0], gradient=gradient)
+    residual = model.predict(at[1]) - values(at[1])
+    assert residual.var() < 1e-3 * values(at[1]).var()
+
+
+@pytest.mark.parametrize("kind", ["gradient", "laplacian"])
+def test_an_image_from_its_derivatives(kind):
+    image = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(32, 32)), 3, mode="wrap")
+    image /= image.std()
+    rows = np.argwhere(np.ones(image.shape))
+    derivatives = {
+        "gradient": np.stack(np.gradient(image), axis=-1).reshape(-1, 2),
+        "laplacian": ndimage.laplace(image).ravel(),
+    }
+    model = small(hidden_layer_sizes=(64, 64), omega_0=8.0).fit(rows, **{kind: derivatives[kind]})
+    residual = model.predict(rows) - image.ravel()
+    assert residual.var() < 0.02
+
+
+def test_outputs_are_independent():
+    both = SLOPES[:, None, :] * np.array([1.0, -1e4])[:, None]
+    model = SirenRegressor(random_state=0).fit(X, gradient=both)
+    assert model.n_outputs_ == 2
+    assert model.gradient(X).shape == (40, 2, 1)
+    at = np.linspace(-1, 1, 200)[:, None]
+    truth = two_sines(at)[0]
+    for values, factor in zip(model.predict(at).T, [1, -1e4], strict=True):
+        residual = values / factor - truth
+        assert residual.var() < 1e-3
+
+
+@settings(max_examples=10)
+@given(
+    st.floats(-5, 5),
+    st.integers(-100, 100),
+    st.floats(-5, 5),
+    st.integers(-100, 100),
+)
+def test_units_do_not_matter(X_shift, X_exponent, y_shift, y_exponent):
+    a, b = 10.0**X_exponent, 10.0**y_exponent
+    reference = small().fit(X, ANCHOR, gradient=SLOPES)
+    at, anchor = a * (X + X_shift), b * (ANCHOR + y_shift)
+    model = small().fit(at, anchor, gradient=SLOPES * (b / a))
+    np.testing.assert_allclose(model.predict(at) / b - y_shift, reference.predict(X), atol=2e-2)
+
+
+def test_weights_are_repetitions():
+    repeats = np.arange(40) % 3
+    repeated = np.repeat(np.arange(40), repeats)
+    weighted = small().fit(X, VALUES, repeats, gradient=SLOPES)
+    copied = small().fit(X[repeated], VALUES[repeated], gradient=SLOPES[repeated])
+    np.testing.assert_array_equal(weighted.predict(X), copied.predict(X))
+
+
+@pytest.mark.parametrize("weights", [{"gradient_weight": 0}, {"laplacian_weight": 0}])
+def test_a_kind_without_weight_does_not_count(weights):
+    wrong = {"gradient": -SLOPES} if "gradient_weight" in weights else {"laplacian": -CURVATURES}
+    model = SirenRegressor(random_state=0, **weights).fit(X, VALUES, **wrong)
+    assert error(model) < 1e-3
+
+
+def test_early_stopping_scores_the_derivatives_held_out():
+    model = SirenRegressor(early_stopping=True, random_state=0).fit(X, gradient=SLOPES)
+    assert model.best_validation_score_ > 0.9
+    assert abs(model.predict(X).mean()) < 0.1
+
+
+def test_fits_go_on_with_other_kinds():
+    model = small(warm_start=True).fit(X, VALUES)
+    before = model.score(X, gradient=SLOPES)
+    assert model.fit(X, VALUES, gradient=SLOPES).score(X, gradient=SLOPES) > before
+    streamed = small(learning_rate_init=2e-3)
+    for _ in range(300):
+        streamed.partial_fit(X, VALUES, gradient=SLOPES)
+    assert streamed.score(X, VALUES, gradient=SLOPES) > 0.98
+
+
+def test_an_all_nan_part_and_a_missing_one_are_the_same():
+    missing = np.full(40, np.nan)
+    models = [
+        small().fit(X, gradient=SLOPES),
+        small().fit(X, missing, gradient=SLOPES),
+        small().fit(X, gradient=SLOPES, laplacian=missing),
+    ]
+    for model in models[1:]:
+        np.testing.assert_allclose(model.predict(X), models[0].predict(X), atol=1e-4)
+
+
+def test_scores_are_means_over_known_entries():
+    model = small().fit(X, VALUES)
+    parts = [model.score(X, VALUES), model.score(X, gradient=SLOPES)]
+    assert model.score(X, VALUES, gradient=SLOPES) == pytest.approx(np.mean(parts))
+    known = np.arange(40) % 2 == 0
+    half = np.where(known, VALUES, np.nan)
+    expected = [model.score(X[known], VALUES[known]), parts[1]]
+    assert model.score(X, half, gradient=SLOPES) == pytest.approx(np.mean(expected))
+
+
+def test_routing_splits_and_passes_derivatives():
+    with config_context(enable_metadata_routing=True):
+        model = small(omega_0=4.0).set_fit_request(gradient=True).set_score_request(gradient=True)
+        pipeline = make_pipeline(FunctionTransformer(), model)
+        search = GridSearchCV(pipeline, {"sirenregressor__max_iter": [10, 300]})
+        search.fit(X, VALUES, gradient=SLOPES)
+        assert search.best_params_ == {"sirenregressor__max_iter": 300}
+        assert search.score(X, VALUES, gradient=SLOPES) > 0.99
+        scores = cross_val_score(model, X, VALUES, params={"gradient": SLOPES})
+        assert scores.shape == (5,)
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ({"gradient": SLOPES[:, 0]}, r"gradient has shape \(40,\)"),
+        ({"gradient": np.hstack([SLOPES, SLOPES])}, r"X of shape \(40, 1\)"),
+        ({"gradient": SLOPES[:-1]}, r"gradient has shape \(39, 1\)"),
+        ({"y": VALUES[:, None], "gradient": SLOPES}, r"call for \(40, 1, 1\)"),
+        ({"y": VALUES, "laplacian": SLOPES}, r"laplacian has shape \(40, 1\)"),
+        ({"gradient": np.full_like(SLOPES, np.nan)}, "Nothing to fit"),
+        ({"gradient": np.full_like(SLOPES, np.inf)}, "infinity"),
+        ({"y": np.where(np.isnan(ANCHOR), 0, np.inf), "gradient": SLOPES}, "infinity"),
+        ({"y": ANCHOR}, "NaN"),
+        ({}, "requires y"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_bad_targets(method, targets, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(small(), method)(X, **targets)
