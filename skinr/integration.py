@@ -72,16 +72,19 @@ def implied_values(
     .. [1] Pérez, Gangnet, Blake. Poisson Image Editing. ACM Transactions on Graphics 22(3), 2003.
     """
     X, kept, inverse = np.unique(X, axis=0, return_index=True, return_inverse=True)
+    extent = np.ptp(X, axis=0)
+    extent = np.where(extent > 0, extent, 1) if gradient is not None else extent.max() or 1.0
+    X = (X - X[0]) / extent
     edges = _grid_edges(X) or (None if gradient is None else _scattered_edges(X))
     if edges is None:
         return values
     filled = values.copy()
     for output in range(values.shape[1]):
         if gradient is not None:
-            equations = _gradient_equations(X, edges, gradient[kept, :, output])
+            equations = _gradient_equations(X, edges, gradient[kept, :, output] * extent)
         else:
             assert laplacian is not None
-            equations = _laplacian_equations(edges, laplacian[kept, output])
+            equations = _laplacian_equations(edges, laplacian[kept, output] * extent * extent)
         gaps = np.isnan(values[:, output])
         filled[gaps, output] = _solve(*equations, values[kept, output])[inverse.ravel()][gaps]
     return filled
@@ -176,12 +179,12 @@ def _solve(matrix: csr_array, source: Array, values: Array) -> Array:
     mean_source = np.bincount(part, source) / np.bincount(part)
     source = source - np.where(anchored, 0, mean_source)[part]
     inner = matrix[unknown][:, unknown]
-    filled[unknown], _ = cg(
-        inner,
-        source[unknown] - matrix[unknown][:, known] @ values[known],
-        rtol=RELATIVE_TOLERANCE,
-        M=diags_array(1 / inner.diagonal()),
+    right = source[unknown] - matrix[unknown][:, known] @ values[known]
+    magnitude = np.abs(right).max() or 1.0
+    solution, _ = cg(
+        inner, right / magnitude, rtol=RELATIVE_TOLERANCE, M=diags_array(1 / inner.diagonal())
     )
+    filled[unknown] = magnitude * solution
     if not known.any():
         filled -= np.nanmean(filled)
     return filled

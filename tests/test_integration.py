@@ -99,3 +99,23 @@ def test_where_rows_have_no_neighbours_nothing_is_implied(X):
     gradient = np.ones((*X.shape, 1))
     assert np.isnan(implied_values(X, gradient, None, no_values(X))).all()
     assert np.isnan(implied_values(X, None, gradient[:, 0], no_values(X))).all()
+
+
+@pytest.mark.parametrize("shape", [[6, 5], None], ids=["grid", "scattered"])
+@given(st.integers(-150, 150), st.integers(-150, 150), st.integers(-150, 150))
+def test_units_do_not_matter(shape, first, second, values_exponent):
+    random = np.random.default_rng(0)
+    X = grid(shape, random) if shape else random.normal(size=(60, 2))
+    _, gradient = quadratic(X, 0)
+    expected = implied_values(X, gradient, None, no_values(X))
+    units, unit = np.array([10.0**first, 10.0**second]), 10.0**values_exponent
+    scaled = implied_values(X * units, gradient * unit / units[:, None], None, no_values(X))
+    np.testing.assert_allclose(scaled / unit, expected, atol=1e-4 * np.ptp(expected))
+
+
+def test_units_of_a_laplacian_do_not_matter():
+    image = np.random.default_rng(0).normal(size=(6, 5))
+    X = np.argwhere(np.ones(image.shape)).astype(float)
+    laplacian = ndimage.laplace(image, mode="nearest").reshape(-1, 1)
+    implied = implied_values(1e-150 * X, None, laplacian * 1e290, no_values(X))
+    np.testing.assert_allclose(implied[:, 0] * 1e10, image.ravel() - image.mean(), atol=1e-4)

@@ -1,8 +1,10 @@
-"""What the benchmarks share: photographs, PSNR, and the machine they ran on."""
+"""What the benchmarks share: photographs, PSNR, timing, and the machine they ran on."""
 
 import json
 import platform
+from itertools import permutations
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import sklearn
@@ -13,6 +15,7 @@ from sklearn.datasets import load_sample_image
 import skinr
 
 PHOTOGRAPHS = ("china", "flower")
+WARM_UP = 3
 
 
 def grey_square(name, size=256):
@@ -27,6 +30,18 @@ def grey_square(name, size=256):
 def psnr(values, predicted):
     """Return the peak signal-to-noise ratio in dB of predictions clipped to [0, 1]."""
     return float(-10 * np.log10(np.mean((values - np.clip(predicted, 0, 1)) ** 2)))
+
+
+def time_rounds(functions, n_rounds):
+    """Return seconds of shape (n_rounds, n_functions), the order changing from round to round."""
+    seconds = np.empty((WARM_UP + n_rounds, len(functions)))
+    orders = list(permutations(range(len(functions))))
+    for index in range(len(seconds)):
+        for function in orders[index % len(orders)]:
+            start = perf_counter()
+            functions[function]()
+            seconds[index, function] = perf_counter() - start
+    return seconds[WARM_UP:]
 
 
 def environment():

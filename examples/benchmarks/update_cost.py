@@ -7,12 +7,10 @@ changing order; ratios are taken round by round.
 """
 
 import argparse
-from itertools import permutations
-from time import perf_counter
 
 import numpy as np
 import torch
-from common import describe_environment, write_json
+from common import describe_environment, time_rounds, write_json
 
 from skinr.losses import Objective
 from skinr.network import Architecture, SirenStack
@@ -27,7 +25,6 @@ CONFIGURATIONS = [
     ((64,) * 3, 512),
 ]
 N_ROWS, N_FEATURES, N_OUTPUTS = 65_536, 2, 3
-WARM_UP = 3
 
 
 def make_rows():
@@ -99,18 +96,6 @@ def autograd(rows, hidden_layer_sizes, batch_size):
         optimizer.step()
 
     return update
-
-
-def time_rounds(functions, n_rounds):
-    """Return seconds of shape (n_rounds, n_functions), the order changing from round to round."""
-    seconds = np.empty((WARM_UP + n_rounds, len(functions)))
-    orders = list(permutations(range(len(functions))))
-    for index in range(len(seconds)):
-        for function in orders[index % len(orders)]:
-            start = perf_counter()
-            functions[function]()
-            seconds[index, function] = perf_counter() - start
-    return seconds[WARM_UP:]
 
 
 def main():
