@@ -20,7 +20,11 @@ MAX_GRID_GAPS = 2.0
 RELATIVE_TOLERANCE = 1e-6
 """Residual at which the solve stops."""
 
+SMALLEST_FLUX = 1e-6
+"""Share of the absolute sources that must be left in their sum to count as flux."""
+
 Array = NDArray[Any]
+Equations = tuple[csr_array, Array]
 
 
 class Edges(NamedTuple):
@@ -50,7 +54,9 @@ def implied_values(
     Neighbours i and j on the grid of the rows, or in their Delaunay triangulation, differ by
     :math:`(G_i + G_j) \cdot (x_j - x_i) / 2`; the values solve these equations by weighted least
     squares ([1]_, section 3, is the case of an image). A Laplacian is integrated on grids alone, by
-    finite volumes with no flux through the boundary, which it leaves open.
+    finite volumes. It leaves every harmonic function open: one that sums to 0 over the grid, as
+    differences between pixels do, is taken to have no flux through the edge of the grid; any other
+    to have the same value all along it, unless values are known.
 
     Parameters
     ----------
@@ -80,13 +86,17 @@ def implied_values(
         return values
     filled = values.copy()
     for output in range(values.shape[1]):
+        known = values[kept, output]
         if gradient is not None:
             equations = _gradient_equations(X, edges, gradient[kept, :, output] * extent)
         else:
             assert laplacian is not None
             equations = _laplacian_equations(edges, laplacian[kept, output] * extent * extent)
+            known = _level_edge(equations, X.shape[1], known)
         gaps = np.isnan(values[:, output])
-        filled[gaps, output] = _solve(*equations, values[kept, output])[inverse.ravel()][gaps]
+        filled[gaps, output] = _solve(*equations, known)[inverse.ravel()][gaps]
+        if gaps.all():
+            filled[:, output] -= _mean(filled[:, output])
     return filled
 
 
@@ -136,7 +146,7 @@ def _scattered_edges(X: Array) -> Edges | None:
     return Edges(first, second, 1 / (1 + (square / np.median(square)) ** 2), None)
 
 
-def _gradient_equations(X: Array, edges: Edges, gradient: Array) -> tuple[csr_array, Array]:
+def _gradient_equations(X: Array, edges: Edges, gradient: Array) -> Equations:
     """Return matrix and right-hand side for a gradient (n_rows, n_features) with gaps."""
     step = X[edges.second] - X[edges.first]
     ends = np.stack([gradient[edges.first], gradient[edges.second]])
@@ -149,13 +159,23 @@ def _gradient_equations(X: Array, edges: Edges, gradient: Array) -> tuple[csr_ar
     return matrix, source - np.bincount(edges.first[used], flow, minlength=len(X))
 
 
-def _laplacian_equations(edges: Edges, laplacian: Array) -> tuple[csr_array, Array]:
+def _laplacian_equations(edges: Edges, laplacian: Array) -> Equations:
     """Return matrix and right-hand side for a Laplacian (n_rows,) with gaps."""
     assert edges.mass is not None
     known = ~np.isnan(laplacian)
     used = known[edges.first] & known[edges.second]
     matrix = _graph_laplacian(edges, used, len(laplacian))
     return matrix, -edges.mass * np.nan_to_num(laplacian)
+
+
+def _level_edge(equations: Equations, n_features: int, values: Array) -> Array:
+    """Set values on the edge of the grid to 0 where nothing else settles the flux through it."""
+    matrix, source = equations
+    if not np.isnan(values).all() or abs(source.sum()) <= SMALLEST_FLUX * np.abs(source).sum():
+        return values
+    n_neighbours = np.diff(matrix.indptr) - 1
+    on_edge = (matrix.diagonal() > 0) & (n_neighbours < 2 * n_features)
+    return np.where(on_edge, 0.0, values)
 
 
 def _graph_laplacian(edges: Edges, used: Array, n_rows: int) -> csr_array:
@@ -185,6 +205,9 @@ def _solve(matrix: csr_array, source: Array, values: Array) -> Array:
         inner, right / magnitude, rtol=RELATIVE_TOLERANCE, M=diags_array(1 / inner.diagonal())
     )
     filled[unknown] = magnitude * solution
-    if not known.any():
-        filled -= np.nanmean(filled)
     return filled
+
+
+def _mean(values: Array) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else 0.0
