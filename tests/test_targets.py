@@ -184,7 +184,7 @@ def test_routing_splits_and_passes_derivatives():
         search = GridSearchCV(pipeline, {"sirenregressor__max_iter": [10, 300]})
         search.fit(X, VALUES, gradient=SLOPES)
         assert search.best_params_ == {"sirenregressor__max_iter": 300}
-        assert search.score(X, VALUES, gradient=SLOPES) > 0.99
+        assert search.best_estimator_.score(X, VALUES, gradient=SLOPES) > 0.99
         scores = cross_val_score(model, X, VALUES, params={"gradient": SLOPES})
         assert scores.shape == (5,)
 
