@@ -1,8 +1,14 @@
-"""Which device a fit runs on."""
+"""Which device a fit runs on, and with how many threads after a fork."""
 
 from __future__ import annotations
 
+import os
+
 import torch
+
+if hasattr(os, "register_at_fork"):
+    # OpenMP's threads are not forked: the child would wait for them without end.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def resolve_device(name: str) -> torch.device:

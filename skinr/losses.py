@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import NamedTuple
 
 import torch
@@ -100,21 +101,20 @@ class Objective:
         gradient.addcmul_(self._decay, self._stack.parameters)
         return losses + self._penalty(), gradient
 
-    def scale(self, rows: TrainingRows) -> Tensor:
-        """Return what predicting 0 would cost if every row were like the hardest; at least 1.
+    def baseline(self, rows: TrainingRows, batch_size: int) -> Tensor:
+        """Return what predicting 0 would cost on the hardest batch of this size; at least 1.
 
         Parameters
         ----------
         rows : TrainingRows
+        batch_size : int
 
         Returns
         -------
-        scale : Tensor of shape (K,) or (1,)
+        baseline : Tensor of shape (K,)
             With the penalty of the stack as it is now.
         """
-        hardest = self._hardest(rows.targets)
-        if rows.weight is not None:
-            hardest = hardest * rows.weight.amax(dim=(1, 2))
+        hardest = self._hardest(rows.targets, rows.weight, min(1.0, batch_size / rows.n_rows))
         return hardest.clamp_min(1.0) + self._penalty()
 
     def _allocate(self, batch_size: int) -> None:
@@ -129,9 +129,15 @@ class Objective:
             output_gradient *= batch.weight
         return losses.mean(dim=(1, 2)), self._pass.backward(output_gradient)
 
-    def _hardest(self, targets: Tensor) -> Tensor:
-        low, high = targets.aminmax(dim=1)
-        return self._loss.value(torch.maximum(-low, high)).amax(dim=1)
+    def _hardest(self, targets: Tensor, weight: Tensor | None, share: float) -> Tensor:
+        """Average the losses of predicting 0 over that share of the known targets that is worst."""
+        known = ~targets.isnan()
+        losses = self._loss.value(targets.nan_to_num(0.0)) * known
+        if weight is not None:
+            losses *= weight
+        n_known = int(known.flatten(1).sum(dim=1).amax())
+        n_worst = ceil(share * n_known)
+        return losses.flatten(1).topk(n_worst).values.sum(dim=1) / max(n_worst, 1)
 
     def _penalty(self) -> Tensor:
         if self._decay is None:
@@ -215,9 +221,9 @@ class JetObjective(Objective):
             jet_gradient[:, term.components] = share * self._loss.derivative(residual) / term.unit
         return losses, self._jet_pass.backward(jet_gradient)
 
-    def _hardest(self, targets: Tensor) -> Tensor:
+    def _hardest(self, targets: Tensor, weight: Tensor | None, share: float) -> Tensor:
         total = targets.new_zeros(len(targets))
         for term in self._terms:
-            columns = targets[..., term.columns].nan_to_num(0.0)
-            total += term.weight * super()._hardest(columns)
+            hardest = super()._hardest(targets[..., term.columns], weight, share)
+            total += term.weight * hardest
         return total

@@ -69,7 +69,7 @@ class Adam:
         self.n_updates = start.n_updates
         self._beta_1, self._beta_2 = beta_1, beta_2
         self._epsilon = epsilon / stack.frequencies
-        self._step_size = stack.frequencies.clone()
+        self.step_size = stack.frequencies.clone()
         self._denominator = torch.empty_like(stack.parameters)
 
     @property
@@ -94,11 +94,11 @@ class Adam:
         denominator = torch.sqrt(self.second_moment, out=self._denominator)
         torch.add(self._epsilon, denominator, alpha=1 / sqrt(second_correction), out=denominator)
         update = torch.div(self.first_moment, denominator, out=denominator)
-        self.parameters.addcmul_(update, self._step_size, value=-learning_rate / first_correction)
+        self.parameters.addcmul_(update, self.step_size, value=-learning_rate / first_correction)
 
     def slow_down(self, factor: Tensor) -> None:
         """Multiply the learning rate of each network by a factor (K,)."""
-        self._step_size *= factor[:, None]
+        self.step_size *= factor[:, None]
 
 
 def learning_rates(schedule: str, learning_rate_init: float, max_iter: int) -> list[float]:

@@ -6,8 +6,10 @@ import warnings
 from collections.abc import Callable
 from math import ceil
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, ClassVar, Literal, overload
 
+import joblib
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
@@ -18,12 +20,15 @@ from sklearn.utils import Tags, check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from skinr.checkpoint import Checkpoint
 from skinr.derivatives import TORCH_DTYPES, DerivativesMixin
-from skinr.device import available_devices, resolve_device
+from skinr.device import resolve_device
 from skinr.frequency import omega_0_from_density
+from skinr.interruption import Interruption
 from skinr.losses import LOSSES, Objective
 from skinr.network import Architecture, SirenStack, evaluate
 from skinr.optimizers import Adam, AdamState, learning_rates
+from skinr.persistence import FittedState, PersistenceMixin
 from skinr.progress import progress_bar
 from skinr.rows import Table, TrainingRows, to_tensor
 from skinr.scaling import CHUNK_SIZE, AffineMap, Units
@@ -49,10 +54,13 @@ STABLE_SPEED_OF_DERIVATIVES = 4.0
 AUTO_BATCH_SIZE = 2048
 """Rows of an update where `batch_size="auto"` and the table has more."""
 
+RUN_PARAMETERS = {"checkpoint", "device", "max_time", "verbose"}
+"""Parameters that say how a fit is run, not what it is."""
+
 Values = NDArray[np.floating[Any]]
 
 
-class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
+class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEstimator):
     r"""SIREN regressor: a continuous function of a few coordinates, fitted to a table.
 
     A multilayer perceptron with the activation :math:`\sin(\omega (W x + b))` [1]_, trained to
@@ -141,6 +149,15 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
 
     tol : float, default=1e-4
         Smallest improvement of the validation score R² that counts.
+
+    max_time : float or None, default=None
+        Seconds after which :meth:`fit` ends at the next update, with a warning.
+
+    checkpoint : path-like or None, default=None
+        A file that :meth:`fit` writes its state to every 10 seconds and when it ends. A fit of
+        the same parameters and rows, started again on the same machine, goes on from it to the
+        bits that an uninterrupted one gives; delete it to begin another. It needs safetensors and
+        an integer `random_state`.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the units of the previous one.
@@ -250,6 +267,8 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "max_time": [None, Interval(Real, 0, None, closed="neither")],
+        "checkpoint": [None, str, PathLike],
         "warm_start": ["boolean"],
         "normalize_X": ["boolean"],
         "normalize_y": ["boolean"],
@@ -282,6 +301,8 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 200,
         tol: float = 1e-4,
+        max_time: float | None = None,
+        checkpoint: str | PathLike[str] | None = None,
         warm_start: bool = False,
         normalize_X: bool = True,
         normalize_y: bool = True,
@@ -310,6 +331,8 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
+        self.max_time = max_time
+        self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.normalize_X = normalize_X
         self.normalize_y = normalize_y
@@ -365,13 +388,17 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
             machine.
         TypeError
             For sparse input.
-        KeyboardInterrupt
-            When interrupted; the estimator is then fitted as far as training had come.
+        ImportError
+            Where `checkpoint` is given, without safetensors.
 
         Warns
         -----
         ConvergenceWarning
-            If training diverged and went on from its last good state at a lower learning rate.
+            If training diverged and went on from its last good state at a lower learning rate; or
+            if Ctrl-C, SIGTERM or `max_time` ended it. It is then fitted as far as it had come, or
+            with `early_stopping` as it was at its best. A second signal is not held back.
+        UserWarning
+            If a checkpoint could not be written.
         """
         continued = self.warm_start and hasattr(self, "network_")
         table, layout = self._validate_rows(
@@ -387,7 +414,12 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
         rate = self._peak_rate(stack, layout)
         rows = _to_rows(training, units, scaling, stack)
         held_out = None if validation is None else _to_rows(validation, units, scaling, stack)
-        with progress_bar(self.max_iter, bool(self.verbose)) as progress:
+        checkpoint = self._checkpoint(table, stack)
+        with (
+            progress_bar(self.max_iter, bool(self.verbose)) as progress,
+            Interruption(self.max_time) as interruption,
+        ):
+            stopping = self._early_stopping(stack, held_out, objective)
             history = train(
                 stack,
                 rows,
@@ -396,7 +428,7 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
                 learning_rates(self.learning_rate, rate, self.max_iter),
                 batch_size=self._batch_size(),
                 generators=[generator],
-                monitor=Monitor(progress, self._early_stopping(stack, held_out, objective)),
+                monitor=Monitor(progress, stopping, interruption, checkpoint),
             )
         if layout.has_derivatives:
             units = _settle_constant(stack, units, training, layout)
@@ -451,16 +483,17 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
         curve = self.loss_curve_ if continued else np.empty(0)
         optimizer = self._adam(stack, getattr(self, "_adam_state", None))
         batch_size = self._batch_size()
-        history = train(
-            stack,
-            _to_rows(table, units, scaling, stack),
-            objective,
-            optimizer,
-            [rate] * ceil(len(table.X) / batch_size),
-            batch_size=batch_size,
-            generators=[generator],
-            monitor=Monitor(),
-        )
+        with Interruption() as interruption:
+            history = train(
+                stack,
+                _to_rows(table, units, scaling, stack),
+                objective,
+                optimizer,
+                [rate] * ceil(len(table.X) / batch_size),
+                batch_size=batch_size,
+                generators=[generator],
+                monitor=Monitor(interruption=interruption),
+            )
         self._adam_state = optimizer.state
         self._finish(stack, units, rate, history, earlier_losses=curve)
         return self
@@ -552,23 +585,6 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state to pickle: on the CPU, without what only training needs."""
-        state: dict[str, Any] = super().__getstate__().copy()
-        if "network_" in state:
-            state["network_"] = SirenStack.from_networks([state["network_"].to("cpu")]).network(0)
-        state.pop("_adam_state", None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickled state, on the CPU where its device is not on this machine."""
-        super().__setstate__(state)
-        if "network_" in state:
-            self.device_: torch.device
-            if self.device_.type not in available_devices():
-                self.device_ = torch.device("cpu")
-            self.network_.to(self.device_)
 
     def _validate_rows(
         self,
@@ -758,6 +774,24 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
             batch_size=self._batch_size(),
+            max_iter=self.max_iter,
+        )
+
+    def _checkpoint(self, table: Table, stack: SirenStack) -> Checkpoint | None:
+        if self.checkpoint is None:
+            return None
+        if not isinstance(self.random_state, Integral):
+            raise ValueError(
+                "checkpoint needs an integer random_state, so that a fit started again draws the "
+                f"same numbers; random_state={self.random_state!r} given."
+            )
+        parameters = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in RUN_PARAMETERS
+        }
+        return Checkpoint(
+            self.checkpoint, joblib.hash([parameters, *table, stack.parameters.numpy(force=True)])
         )
 
     def _batch_size(self) -> int:
@@ -782,23 +816,21 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
         history: History,
         earlier_losses: Values | None = None,
     ) -> None:
-        """Set the fitted attributes, warn of a divergence, and pass an interrupt on."""
-        losses = history.losses[:, 0]
-        self._units = units
-        self.network_ = stack.network(0)
-        self.omega_0_ = stack.omega_0[0]
-        self.loss_curve_ = losses if earlier_losses is None else np.r_[earlier_losses, losses]
-        self.best_loss_ = float(np.nanmin(self.loss_curve_, initial=np.inf))
-        scores = history.validation_scores
-        self.validation_scores_ = None if scores is None else scores[:, 0]
-        self.best_validation_score_ = None if scores is None else float(scores.max())
-        self.n_iter_ = len(self.loss_curve_)
-        self.n_parameters_ = stack.architecture.n_parameters
-        self.n_outputs_ = stack.architecture.n_outputs
-        self.device_ = stack.parameters.device
-        if history.interrupted:
-            raise KeyboardInterrupt
-        n_step_backs = int(history.n_step_backs[0])
+        """Set the fitted attributes, and warn of a divergence or an interruption."""
+        losses, scores = history.losses[:, 0], history.validation_scores
+        n_done, n_step_backs = len(losses), int(history.n_step_backs[0])
+        if earlier_losses is not None:
+            losses = np.r_[earlier_losses, losses]
+        self._set_fitted(
+            FittedState(stack.network(0), units, losses, None if scores is None else scores[:, 0])
+        )
+        if history.interruption:
+            warnings.warn(
+                f"The fit ended after {n_done} updates, by {history.interruption}, and keeps what "
+                "it has learned.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         if n_step_backs:
             warnings.warn(
                 f"Training diverged {n_step_backs} times at a learning rate of up to {rate:.3g} "
@@ -807,6 +839,20 @@ class SirenRegressor(DerivativesMixin, RegressorMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+
+    def _set_fitted(self, state: FittedState) -> None:
+        network, losses, scores = state.network, state.losses, state.validation_scores
+        self._units = state.units
+        self.network_ = network
+        self.omega_0_ = network.omega_0
+        self.loss_curve_ = losses
+        self.best_loss_ = float(np.nanmin(losses, initial=np.inf))
+        self.validation_scores_ = scores
+        self.best_validation_score_ = None if scores is None else float(scores.max())
+        self.n_iter_ = len(losses)
+        self.n_parameters_ = network.architecture.n_parameters
+        self.n_outputs_ = network.architecture.n_outputs
+        self.device_ = next(network.parameters()).device
 
 
 def _to_rows(table: Table, units: Units, scaling: AffineMap, stack: SirenStack) -> TrainingRows:

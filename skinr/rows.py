@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -149,7 +150,7 @@ class TrainingRows(NamedTuple):
             self.targets.masked_fill_(self.implied, torch.nan)
 
     def batches(
-        self, batch_size: int, generators: Sequence[torch.Generator]
+        self, batch_size: int, generators: Sequence[torch.Generator], *, first: int = 0
     ) -> Iterator[TrainingRows]:
         """Yield mini-batches of equal size without end; the whole where it fits into one.
 
@@ -161,6 +162,8 @@ class TrainingRows(NamedTuple):
         batch_size : int
         generators : sequence of K torch.Generator on the CPU
             Each draws the order of one network's rows.
+        first : int, default=0
+            Index of the batch to begin with; those before it are drawn and not taken.
 
         Yields
         ------
@@ -169,7 +172,10 @@ class TrainingRows(NamedTuple):
         if batch_size >= self.n_rows:
             while True:
                 yield self
-        orders = [_shuffled(self.n_rows, batch_size, generator) for generator in generators]
+        orders = [
+            islice(_shuffled(self.n_rows, batch_size, generator), first, None)
+            for generator in generators
+        ]
         while True:
             index = torch.stack([next(order) for order in orders]).to(self.coordinates.device)
             yield TrainingRows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import nan
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skinr.checkpoint import Checkpoint
+from skinr.interruption import Interruption
 from skinr.losses import Objective
 from skinr.network import SirenStack
 from skinr.optimizers import Adam
@@ -24,8 +27,8 @@ GUIDED_SHARE = 0.85
 STEP_BACK_FACTOR = 0.1
 """What a divergence multiplies the learning rate with."""
 
-DIVERGENCE_FACTOR = 10.0
-"""A loss of so many times what predicting 0 costs on the hardest row has diverged."""
+DIVERGENCE_FACTOR = 3.0
+"""A loss of so many times what predicting 0 costs, or the first one did, has diverged."""
 
 
 class History(NamedTuple):
@@ -39,14 +42,14 @@ class History(NamedTuple):
         R² on the validation rows, where there are any.
     n_step_backs : ndarray of shape (K,)
         How often each network diverged and was taken back to its last good state.
-    interrupted : bool
-        Whether a KeyboardInterrupt ended the fit.
+    interruption : str or None
+        What ended the fit before its last update, if something did.
     """
 
     losses: NDArray[np.float64]
     validation_scores: NDArray[np.float64] | None
     n_step_backs: NDArray[np.float64]
-    interrupted: bool
+    interruption: str | None
 
 
 class Safeguard:
@@ -57,24 +60,42 @@ class Safeguard:
     Parameters
     ----------
     optimizer : Adam
-    limit : Tensor of shape (K,)
-        A loss above it, or one that is not finite, counts as divergence.
+    usual : Tensor of shape (K,)
+        A loss that a fit can have that goes well, as large as the first one or not. One of more
+        than `DIVERGENCE_FACTOR` times the larger, or one that is not finite, is divergence.
     """
 
-    def __init__(self, optimizer: Adam, limit: Tensor) -> None:
+    def __init__(self, optimizer: Adam, usual: Tensor) -> None:
         self._optimizer = optimizer
-        self._limit = limit
+        self._usual = usual
         self._state = [
             optimizer.parameters,
             optimizer.first_moment,
             optimizer.second_moment,
         ]
         self._saved = [part.clone() for part in self._state]
-        self.n_step_backs = torch.zeros(len(limit), dtype=torch.int64, device=limit.device)
+        self.n_step_backs = torch.zeros(len(usual), dtype=torch.int64, device=usual.device)
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps, the optimiser's state included."""
+        names = ("parameters", "first_moment", "second_moment")
+        saved = {f"saved_{name}": part for name, part in zip(names, self._saved, strict=True)}
+        return {
+            **dict(zip(names, self._state, strict=True)),
+            **saved,
+            "step_size": self._optimizer.step_size,
+            "usual": self._usual,
+            "n_step_backs": self.n_step_backs,
+        }
+
+    def accept_first(self, losses: Tensor) -> None:
+        """Count the first losses (K,) among the usual ones."""
+        torch.fmax(self._usual, losses.nan_to_num(posinf=0.0), out=self._usual)
 
     def check(self, losses: Tensor) -> None:
         """Save the networks whose losses (n_updates, K) are good, and take the others back."""
-        good = (losses <= self._limit).all(dim=0)
+        good = (losses <= DIVERGENCE_FACTOR * self._usual).all(dim=0)
         good &= self._optimizer.parameters.isfinite().all(dim=1)
         for part, saved in zip(self._state, self._saved, strict=True):
             torch.where(good[:, None], part, saved, out=part)
@@ -98,6 +119,8 @@ class EarlyStopping:
         Smallest gain in R² that counts as an improvement.
     batch_size : int
         Rows of an update; evaluations are spaced to cost at most a tenth of the updates.
+    max_iter : int
+        Updates of the whole fit.
     """
 
     def __init__(
@@ -109,36 +132,56 @@ class EarlyStopping:
         n_iter_no_change: int,
         tol: float,
         batch_size: int,
+        max_iter: int,
     ) -> None:
         self.interval = max(CHECK_INTERVAL, 3 * rows.n_rows // batch_size)
         rows.forget_implied()
         self._stack, self._rows, self._objective = stack, rows, objective
         self._n_iter_no_change, self._tol = n_iter_no_change, tol
-        self._best_scores = self._improved_scores = self._score()
-        self._scores = [self._best_scores]
-        self._best_parameters = stack.parameters.clone()
+        self._best_scores = self._score()
+        self._improved_scores = self._best_scores.clone()
         self._improved_at = torch.zeros_like(self._best_scores)
+        self._best_parameters = stack.parameters.clone()
+        self._scores = self._best_scores.new_full((max_iter // self.interval + 2, len(stack)), nan)
+        self._scores[0] = self._best_scores
 
-    def should_stop(self, n_iter: int) -> bool:
-        """Evaluate, and say whether every network has gone too long without an improvement."""
-        score = self._evaluate()
-        improved = score > self._improved_scores + self._tol
-        self._improved_scores = torch.where(improved, score, self._improved_scores)
-        self._improved_at[improved] = n_iter
-        return bool((n_iter - self._improved_at >= self._n_iter_no_change).all())
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps."""
+        return {
+            "best_scores": self._best_scores,
+            "improved_scores": self._improved_scores,
+            "improved_at": self._improved_at,
+            "best_parameters": self._best_parameters,
+            "validation_scores": self._scores,
+        }
 
-    def finish(self) -> NDArray[np.float64]:
+    def look(self, n_iter: int) -> None:
+        """Evaluate where an evaluation is due after `n_iter` updates."""
+        if n_iter % self.interval == 0:
+            score = self._evaluate(n_iter // self.interval)
+            improved = score > self._improved_scores + self._tol
+            torch.where(improved, score, self._improved_scores, out=self._improved_scores)
+            self._improved_at[improved] = n_iter
+
+    def is_over(self, n_iter: int) -> bool:
+        """Return whether every network has gone too long without an improvement."""
+        due = n_iter > 0 and n_iter % self.interval == 0
+        return due and bool((n_iter - self._improved_at >= self._n_iter_no_change).all())
+
+    def finish(self, n_iter: int) -> NDArray[np.float64]:
         """Evaluate once more, put the best parameters back, and return all scores."""
-        self._evaluate()
+        last = n_iter // self.interval + 1
+        self._evaluate(last)
         self._stack.parameters.copy_(self._best_parameters)
-        return _to_array(torch.stack(self._scores))
+        return _to_array(self._scores[: last + 1])
 
-    def _evaluate(self) -> Tensor:
+    def _evaluate(self, index: int) -> Tensor:
         score = self._score()
-        self._scores.append(score)
+        self._scores[index] = score
         better = score > self._best_scores
         self._best_parameters[better] = self._stack.parameters[better]
-        self._best_scores = torch.where(better, score, self._best_scores)
+        torch.where(better, score, self._best_scores, out=self._best_scores)
         return score
 
     def _score(self) -> Tensor:
@@ -157,24 +200,46 @@ class EarlyStopping:
 
 
 class Monitor(NamedTuple):
-    """Who looks at a running fit: the progress bar, and early stopping.
+    """Who looks at a running fit.
 
     Parameters
     ----------
     progress : callable, optional
         Called every `CHECK_INTERVAL` updates with their number and the K losses of the last one.
     stopping : EarlyStopping, optional
+    interruption : Interruption, optional
+    checkpoint : Checkpoint, optional
     """
 
     progress: Callable[[int, Tensor], None] | None = None
     stopping: EarlyStopping | None = None
+    interruption: Interruption | None = None
+    checkpoint: Checkpoint | None = None
 
-    def should_stop(self, n_iter: int, losses: Tensor) -> bool:
-        """Show the losses (K,) of update `n_iter`, and say whether it was the last."""
+    def restore(self, state: dict[str, Tensor]) -> int:
+        """Take a state up from a checkpoint, and return how many updates it has behind it."""
+        return self.checkpoint.restore(state) if self.checkpoint else 0
+
+    def look(self, n_iter: int, losses: Tensor) -> None:
+        """Show the losses (K,) of update `n_iter`, and evaluate where that is due."""
         if self.progress and n_iter % CHECK_INTERVAL == 0:
             self.progress(n_iter, losses)
-        due = self.stopping and n_iter % self.stopping.interval == 0
-        return bool(due and self.stopping and self.stopping.should_stop(n_iter))
+        if self.stopping:
+            self.stopping.look(n_iter)
+
+    def keep(self, n_iter: int, state: dict[str, Tensor], *, is_last: bool) -> None:
+        """Write a checkpoint where one is due."""
+        if self.checkpoint and (is_last or self.checkpoint.is_due()):
+            self.checkpoint.write(n_iter, state)
+
+    def is_over(self, n_iter: int) -> bool:
+        """Return whether early stopping ends the fit after `n_iter` updates."""
+        return self.stopping is not None and self.stopping.is_over(n_iter)
+
+    @property
+    def interrupted_by(self) -> str | None:
+        """What ends the fit before its time, if something does."""
+        return self.interruption.reason if self.interruption else None
 
 
 @torch.no_grad()
@@ -190,8 +255,6 @@ def train(
     monitor: Monitor,
 ) -> History:
     """Fit a stack by mini-batches, one update for each learning rate, in place.
-
-    A KeyboardInterrupt ends the fit after the last whole update; the history says so.
 
     Parameters
     ----------
@@ -210,29 +273,39 @@ def train(
     -------
     history : History
     """
-    batches = rows.batches(batch_size, generators)
-    losses = rows.targets.new_full((len(rates), len(stack)), torch.nan)
-    safeguard = Safeguard(optimizer, DIVERGENCE_FACTOR * objective.scale(rows))
-    n_iter = n_checked = 0
-    interrupted = False
-    try:
-        for rate, batch in zip(rates, batches, strict=False):
-            losses[n_iter], gradient = objective.loss_and_gradient(batch)
-            optimizer.step(gradient, rate)
-            n_iter += 1
-            if n_iter == int(GUIDED_SHARE * len(rates)):
-                rows.forget_implied()
-            if n_iter % CHECK_INTERVAL == 0:
-                safeguard.check(losses[n_checked:n_iter])
-                n_checked = n_iter
-            if monitor.should_stop(n_iter, losses[n_iter - 1]):
-                break
-    except KeyboardInterrupt:
-        interrupted = True
-    safeguard.check(losses[n_checked:n_iter])
-    scores = monitor.stopping.finish() if monitor.stopping else None
+    losses = rows.targets.new_full((len(rates), len(stack)), nan)
+    safeguard = Safeguard(optimizer, objective.baseline(rows, batch_size))
+    stopping_state = monitor.stopping.state if monitor.stopping else {}
+    state = {"losses": losses, **safeguard.state, **stopping_state}
+    n_iter = monitor.restore(state)
+    optimizer.n_updates += n_iter
+    n_guided = int(GUIDED_SHARE * len(rates))
+    if n_iter >= n_guided:
+        rows.forget_implied()
+    batches = rows.batches(batch_size, generators, first=n_iter)
+    interruption = None
+    for rate, batch in zip(rates[n_iter:], batches, strict=False):
+        if monitor.is_over(n_iter) or interruption:
+            break
+        losses[n_iter], gradient = objective.loss_and_gradient(batch)
+        if n_iter == 0:
+            safeguard.accept_first(losses[0])
+        optimizer.step(gradient, rate)
+        n_iter += 1
+        if n_iter == n_guided:
+            rows.forget_implied()
+        if n_iter % CHECK_INTERVAL == 0:
+            safeguard.check(losses[n_iter - CHECK_INTERVAL : n_iter])
+        monitor.look(n_iter, losses[n_iter - 1])
+        monitor.keep(n_iter, state, is_last=False)
+        interruption = monitor.interrupted_by
+    monitor.keep(n_iter, state, is_last=True)
+    safeguard.check(losses[n_iter - n_iter % CHECK_INTERVAL : n_iter])
     return History(
-        _to_array(losses[:n_iter]), scores, _to_array(safeguard.n_step_backs), interrupted
+        _to_array(losses[:n_iter]),
+        monitor.stopping.finish(n_iter) if monitor.stopping else None,
+        _to_array(safeguard.n_step_backs),
+        interruption if n_iter < len(rates) else None,
     )
 
 

@@ -1,6 +1,7 @@
 import io
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import warnings
@@ -387,22 +388,29 @@ def test_divergence_is_reported_and_never_returned(chirp):
     assert np.isfinite(model.predict(X)).all()
 
 
-def test_an_interrupt_leaves_a_usable_model(chirp, monkeypatch):
-    X, y = chirp
-    complete = small(learning_rate="constant", max_iter=50).fit(X, y)
+def interrupt_after(monkeypatch, n_updates, interrupt):
+    """Call `interrupt` in the middle of the update after so many."""
     step = skinr.training.Adam.step
 
     def interrupted_step(self, gradient, learning_rate):
-        if self.n_updates == 50:
-            raise KeyboardInterrupt
+        if self.n_updates == n_updates:
+            interrupt()
         step(self, gradient, learning_rate)
 
     monkeypatch.setattr(skinr.training.Adam, "step", interrupted_step)
-    model = small(learning_rate="constant")
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(X, y)
-    assert model.n_iter_ == 50
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_ends_the_fit_and_leaves_a_usable_model(chirp, monkeypatch, number):
+    X, y = chirp
+    handler = signal.getsignal(number)
+    complete = small(learning_rate="constant", max_iter=51).fit(X, y)
+    interrupt_after(monkeypatch, 50, lambda: signal.raise_signal(number))
+    with pytest.warns(ConvergenceWarning, match="51 updates"):
+        model = small(learning_rate="constant").fit(X, y)
+    assert model.n_iter_ == 51
     np.testing.assert_array_equal(model.predict(X), complete.predict(X))
+    assert signal.getsignal(number) == handler
 
 
 def test_a_failed_fit_leaves_the_earlier_one(chirp, monkeypatch):

@@ -1,7 +1,10 @@
+import signal
+
 import numpy as np
 import pytest
 import torch
 
+from skinr.interruption import Interruption
 from skinr.losses import Objective
 from skinr.network import Architecture, SirenStack, evaluate
 from skinr.optimizers import Adam, learning_rates
@@ -109,37 +112,49 @@ def test_a_spike_is_no_divergence():
     assert history.n_step_backs.tolist() == [0]
 
 
-@pytest.mark.parametrize("updates", [0, 1, 3 * CHECK_INTERVAL + 4])
-def test_an_interrupt_leaves_the_last_whole_update(updates):
-    class Interrupt(Adam):
+@pytest.mark.parametrize("updates", [1, CHECK_INTERVAL, 3 * CHECK_INTERVAL + 4])
+def test_a_signal_ends_a_fit_after_a_whole_update(updates):
+    class Signalling(Adam):
         def step(self, gradient, learning_rate):
-            if self.n_updates == updates:
-                raise KeyboardInterrupt
             super().step(gradient, learning_rate)
+            if self.n_updates == updates:
+                signal.raise_signal(signal.SIGTERM)
 
     stack, reference = make_stack([5.0], [0]), make_stack([5.0], [0])
     rows = make_rows()
     rates = [1e-3] * 100
-    history = train(
-        stack,
-        rows,
-        Objective(stack, "squared_error", 0.0),
-        Interrupt(stack),
-        rates,
-        batch_size=16,
-        generators=[torch.Generator().manual_seed(0)],
-        monitor=Monitor(),
-    )
-    assert history.interrupted
+    with Interruption() as interruption:
+        history = train(
+            stack,
+            rows,
+            Objective(stack, "squared_error", 0.0),
+            Signalling(stack),
+            rates,
+            batch_size=16,
+            generators=[torch.Generator().manual_seed(0)],
+            monitor=Monitor(interruption=interruption),
+        )
+    assert history.interruption == "SIGTERM"
     assert len(history.losses) == updates
-    if updates:
-        fit(reference, rows, rates=rates[:updates])
+    fit(reference, rows, rates=rates[:updates])
     assert torch.equal(stack.parameters, reference.parameters)
+
+
+def test_a_signal_during_the_last_update_ends_nothing_early():
+    stack, rows = make_stack([5.0], [0]), make_rows()
+    with Interruption() as interruption:
+        monitor = Monitor(
+            progress=lambda n_iter, losses: signal.raise_signal(signal.SIGINT),
+            interruption=interruption,
+        )
+        history = fit(stack, rows, rates=[1e-3] * CHECK_INTERVAL, monitor=monitor)
+    assert history.interruption is None
 
 
 def early_stopping(stack, validation, **options):
     objective = Objective(stack, "squared_error", 0.0)
-    return EarlyStopping(stack, validation, objective, tol=1e-4, batch_size=16, **options)
+    options = {"tol": 1e-4, "batch_size": 16, "max_iter": 5000, **options}
+    return EarlyStopping(stack, validation, objective, **options)
 
 
 def test_early_stopping_keeps_the_best_moment_and_stops():

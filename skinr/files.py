@@ -1,0 +1,180 @@
+"""Files of arrays and a description: written whole or not at all, and checked before use.
+
+The container is safetensors, of which neither part can hold code; its header keeps the
+description as JSON, and a SHA-256 digest of both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import isfinite
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "I64": np.int64}
+"""The array types that a file may hold, by their names in safetensors."""
+
+Arrays = Mapping[str, NDArray[Any]]
+Description = dict[str, Any]
+
+
+class ArrayInfo(NamedTuple):
+    """What a file says of an array before it is read.
+
+    Parameters
+    ----------
+    dtype : numpy dtype
+    shape : tuple of int
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
+def write_file(path: str | os.PathLike[str], description: Description, arrays: Arrays) -> None:
+    """Replace a file, so that at any moment there is either the old one or the new one.
+
+    Parameters
+    ----------
+    path : path-like
+    description : dict
+        Of what JSON can hold.
+    arrays : mapping of str to ndarray
+
+    Raises
+    ------
+    ImportError
+        Without safetensors.
+    OSError
+        If it can't be written; an earlier file of that name is then still there.
+    """
+    safetensors = require_safetensors()
+    text = json.dumps(description, allow_nan=False)
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    header = {"skinr": text, "sha256": _digest(text, contiguous)}
+    content = safetensors.numpy.save(contiguous, header)
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class StoredFile:
+    """An open file of :func:`write_file`.
+
+    Parameters
+    ----------
+    file : safetensors.safe_open
+
+    Attributes
+    ----------
+    description : dict
+    arrays : dict of str to ArrayInfo
+        What can be read; nothing has been allocated for it.
+    """
+
+    def __init__(self, file: Any) -> None:
+        header = file.metadata() or {}
+        names = list(file.keys())
+        self._file, self._text, self._sha256 = file, header["skinr"], header["sha256"]
+        self.description = _parse(self._text)
+        self.arrays = {name: _info(file.get_slice(name)) for name in names}
+
+    def read(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays, after a look at the digest."""
+        arrays = {name: self._file.get_tensor(name) for name in self.arrays}
+        if self._sha256 != _digest(self._text, arrays):
+            raise ValueError("its digest is not that of its content: it has been damaged")
+        return arrays
+
+
+@contextmanager
+def open_file(path: str | os.PathLike[str], kind: str) -> Iterator[StoredFile]:
+    """Open what :func:`write_file` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+    kind : str
+        What the file should be, for messages.
+
+    Yields
+    ------
+    file : StoredFile
+        A ValueError, KeyError, TypeError or RuntimeError in the context says what is wrong with
+        the file.
+
+    Raises
+    ------
+    ImportError
+        Without safetensors.
+    OSError
+        If there is no such file, or it can't be read.
+    ValueError
+        If it is anything else than a whole, unchanged file of this kind.
+    """
+    safetensors = require_safetensors()
+    Path(path).open("rb").close()
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            yield StoredFile(file)
+    except KeyError as error:
+        raise ValueError(f"{os.fspath(path)!r} is not {kind}: it has no {error}.") from error
+    except (ValueError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+        reason = str(error).removesuffix(".")
+        raise ValueError(f"{os.fspath(path)!r} is not {kind}: {reason}.") from error
+
+
+def require_safetensors() -> Any:
+    """Return the module safetensors, or raise an ImportError that says how to install it."""
+    try:
+        import safetensors
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError(
+            "Saved models and checkpoints need safetensors: pip install 'skinr[persistence]'."
+        ) from error
+    return safetensors
+
+
+def _parse(text: str) -> Description:
+    def number(digits: str) -> float:
+        value = float(digits)
+        if not isfinite(value):
+            raise ValueError(f"its description has the number {digits}")
+        return value
+
+    description = json.loads(text, parse_float=number, parse_constant=number)
+    if not isinstance(description, dict):
+        raise TypeError("its description is not an object")
+    return description
+
+
+def _info(entry: Any) -> ArrayInfo:
+    name = entry.get_dtype()
+    if name not in DTYPES:
+        raise TypeError(f"it holds an array of type {name}")
+    return ArrayInfo(np.dtype(DTYPES[name]), tuple(entry.get_shape()))
+
+
+def _digest(text: str, arrays: Arrays) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(repr((name, array.dtype.str, array.shape)).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
