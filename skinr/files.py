@@ -1,7 +1,7 @@
 """Files of arrays and a description: written whole or not at all, and checked before use.
 
-The container is safetensors, of which neither part can hold code; its header keeps the
-description as JSON, and a SHA-256 digest of both.
+The container is safetensors, of which neither part can hold code; its header keeps, as JSON, the
+description, and a SHA-256 digest of it and of the arrays. Equal content gives equal bytes.
 """
 
 from __future__ import annotations
@@ -57,10 +57,9 @@ def write_file(path: str | os.PathLike[str], description: Description, arrays: A
         If it can't be written; an earlier file of that name is then still there.
     """
     safetensors = require_safetensors()
-    text = json.dumps(description, allow_nan=False)
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    header = {"skinr": text, "sha256": _digest(text, contiguous)}
-    content = safetensors.numpy.save(contiguous, header)
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    header = {"description": description, "sha256": digest(description, contiguous)}
+    content = safetensors.numpy.save(contiguous, {"skinr": _to_text(header)})
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -88,16 +87,16 @@ class StoredFile:
     """
 
     def __init__(self, file: Any) -> None:
-        header = file.metadata() or {}
-        names = list(file.keys())
-        self._file, self._text, self._sha256 = file, header["skinr"], header["sha256"]
-        self.description = _parse(self._text)
-        self.arrays = {name: _info(file.get_slice(name)) for name in names}
+        header = _parse((file.metadata() or {})["skinr"])
+        self._file = file
+        self._sha256 = header["sha256"]
+        self.description: Description = header["description"]
+        self.arrays = {name: _info(file.get_slice(name)) for name in list(file.keys())}
 
     def read(self) -> dict[str, NDArray[Any]]:
         """Return the arrays, after a look at the digest."""
         arrays = {name: self._file.get_tensor(name) for name in self.arrays}
-        if self._sha256 != _digest(self._text, arrays):
+        if self._sha256 != digest(self.description, arrays):
             raise ValueError("its digest is not that of its content: it has been damaged")
         return arrays
 
@@ -115,8 +114,7 @@ def open_file(path: str | os.PathLike[str], kind: str) -> Iterator[StoredFile]:
     Yields
     ------
     file : StoredFile
-        A ValueError, KeyError, TypeError or RuntimeError in the context says what is wrong with
-        the file.
+        A ValueError, KeyError or TypeError in the context says what is wrong with the file.
 
     Raises
     ------
@@ -134,7 +132,7 @@ def open_file(path: str | os.PathLike[str], kind: str) -> Iterator[StoredFile]:
             yield StoredFile(file)
     except KeyError as error:
         raise ValueError(f"{os.fspath(path)!r} is not {kind}: it has no {error}.") from error
-    except (ValueError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+    except (ValueError, TypeError, RecursionError, safetensors.SafetensorError) as error:
         reason = str(error).removesuffix(".")
         raise ValueError(f"{os.fspath(path)!r} is not {kind}: {reason}.") from error
 
@@ -149,6 +147,30 @@ def require_safetensors() -> Any:
             "Saved models and checkpoints need safetensors: pip install 'skinr[persistence]'."
         ) from error
     return safetensors
+
+
+def digest(description: Description, arrays: Arrays) -> str:
+    """Return the SHA-256 digest of a file's content, in hexadecimal digits.
+
+    Parameters
+    ----------
+    description : dict
+    arrays : mapping of str to ndarray
+
+    Returns
+    -------
+    digest : str
+    """
+    content = hashlib.sha256(_to_text(description).encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        content.update(repr((name, array.dtype.str, array.shape)).encode())
+        content.update(np.ascontiguousarray(array).data)
+    return content.hexdigest()
+
+
+def _to_text(description: Description) -> str:
+    return json.dumps(description, allow_nan=False)
 
 
 def _parse(text: str) -> Description:
@@ -169,12 +191,3 @@ def _info(entry: Any) -> ArrayInfo:
     if name not in DTYPES:
         raise TypeError(f"it holds an array of type {name}")
     return ArrayInfo(np.dtype(DTYPES[name]), tuple(entry.get_shape()))
-
-
-def _digest(text: str, arrays: Arrays) -> str:
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(repr((name, array.dtype.str, array.shape)).encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()

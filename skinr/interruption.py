@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import signal
 from contextlib import ExitStack
+from math import inf
+from multiprocessing import parent_process
+from threading import current_thread, main_thread
 from time import monotonic
 from types import FrameType, TracebackType
 
@@ -15,34 +18,38 @@ DEFAULT_HANDLERS = {
 
 SENDERS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
+PATIENCE = 2.0
+"""Seconds within which a second signal ends more than one fit of many."""
+
 
 class Interruption:
-    """Turns the first Ctrl-C or SIGTERM and the end of a time budget into a request to stop.
+    """Turns a Ctrl-C or SIGTERM and the end of a time budget into a request to stop.
 
-    A context manager. The second signal has the effect that it always has. Outside of the main
-    thread, where Python delivers no signals, the time alone counts.
+    A context manager. A second signal in the same context, or within `PATIENCE` seconds of one in
+    an earlier context, has the effect that it always has: so a search is stopped by two. Workers
+    of a pool are left to the signals of that pool, and threads other than the main one get none
+    from Python: there the time alone counts.
 
     Parameters
     ----------
     max_time : float, optional
         Seconds from the start of the context.
-
-    Attributes
-    ----------
-    reason : str or None
-        Why to stop, if there is a reason to.
     """
+
+    _last_signal_at = -inf
 
     def __init__(self, max_time: float | None = None) -> None:
         self._max_time = max_time
-        self._signal_name: str | None = None
+        self._sender: str | None = None
         self._restoring = ExitStack()
 
     def __enter__(self) -> Interruption:
         self._start = monotonic()
-        for number, default in DEFAULT_HANDLERS.items():
-            if signal.getsignal(number) == default:
-                self._replace_handler(number)
+        if parent_process() is None and current_thread() is main_thread():
+            for number, default in DEFAULT_HANDLERS.items():
+                if signal.getsignal(number) == default:
+                    signal.signal(number, self._request_stop)
+                    self._restoring.callback(signal.signal, number, default)
         return self
 
     def __exit__(
@@ -56,19 +63,16 @@ class Interruption:
     @property
     def reason(self) -> str | None:
         """Why to stop, if there is a reason to."""
-        if self._signal_name:
-            return self._signal_name
+        if self._sender:
+            return self._sender
         if self._max_time is not None and monotonic() - self._start >= self._max_time:
             return f"max_time={self._max_time} seconds"
         return None
 
-    def _replace_handler(self, number: signal.Signals) -> None:
-        try:
-            default = signal.signal(number, self._request_stop)
-        except ValueError:  # not in the main thread
-            return
-        self._restoring.callback(signal.signal, number, default)
-
     def _request_stop(self, number: int, frame: FrameType | None) -> None:
-        self._signal_name = SENDERS[signal.Signals(number)]
-        self._restoring.close()
+        now = monotonic()
+        if self._sender or now - Interruption._last_signal_at < PATIENCE:
+            self._restoring.close()
+            signal.raise_signal(number)
+        Interruption._last_signal_at = now
+        self._sender = SENDERS[signal.Signals(number)]

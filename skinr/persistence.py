@@ -113,10 +113,11 @@ class PersistenceMixin:
         arrays = {**stored, **_unit_arrays(self._units), "loss_curve": self.loss_curve_}
         if self.validation_scores_ is not None:
             arrays["validation_scores"] = self.validation_scores_
-        write_file(path, self._description(), arrays)
         network = self.network_
         omegas = [network.omega_0, network.hidden_omega_0]
-        return _psnr(network, _network(network.architecture, omegas, stored, self.device_))
+        psnr = _psnr(network, _network(network.architecture, omegas, stored, self.device_))
+        write_file(path, self._description(), arrays)
+        return psnr
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -167,7 +168,7 @@ class PersistenceMixin:
         super().__setstate__(state)  # type: ignore[misc]
         _warn_of_other_versions(type(self).__name__, pickled)
         if "network_" in state:
-            self.device_ = _device_or_cpu(self.device_)
+            self.device_ = _device_or_cpu(str(self.device_))
             self.network_.to(self.device_)
 
     def _description(self) -> Description:
@@ -208,9 +209,9 @@ def _warn_of_other_versions(estimator: str, pickled: dict[str, str]) -> None:
             warnings.warn(warning, stacklevel=3)
 
 
-def _device_or_cpu(device: torch.device) -> torch.device:
+def _device_or_cpu(name: str) -> torch.device:
     try:
-        return resolve_device(str(device))
+        return resolve_device(name)
     except ValueError:
         return torch.device("cpu")
 
@@ -339,7 +340,7 @@ def _fitted_state(
     float32 = torch.finfo(torch.float32)
     if not all(float32.tiny <= omega <= float32.max for omega in omegas):
         raise ValueError(f"its frequencies are {omegas}")
-    device = _device_or_cpu(torch.device(_entry(description, "device", str)))
+    device = _device_or_cpu(_entry(description, "device", str))
     network = _network(architecture, omegas, weights, device)
     if not _probe(network).isfinite().all():
         raise ValueError("its weights are so large that its values are not finite")

@@ -396,7 +396,8 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         ConvergenceWarning
             If training diverged and went on from its last good state at a lower learning rate; or
             if Ctrl-C, SIGTERM or `max_time` ended it. It is then fitted as far as it had come, or
-            with `early_stopping` as it was at its best. A second signal is not held back.
+            with `early_stopping` as it was at its best. A second signal within two seconds is not
+            held back, so that two end a search.
         UserWarning
             If a checkpoint could not be written.
         """

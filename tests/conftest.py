@@ -1,12 +1,15 @@
 """Settings that hold for every test."""
 
 import os
+from math import inf
 
 os.environ["SCIPY_ARRAY_API"] = "1"  # or scikit-learn skips its array API check
 
 import numpy as np
 import pytest
 from hypothesis import settings
+
+from skinr.interruption import Interruption
 
 settings.register_profile("skinr", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("skinr")
@@ -17,3 +20,9 @@ def chirp():
     """200 rows of one variable, without noise."""
     X = np.linspace(0, 1, 200)[:, None]
     return X, np.sin(20 * X[:, 0] ** 2)
+
+
+@pytest.fixture(autouse=True)
+def no_earlier_signal(monkeypatch):
+    """Let a test's first signal be the first."""
+    monkeypatch.setattr(Interruption, "_last_signal_at", -inf)

@@ -20,7 +20,7 @@ import safetensors.numpy
 from PIL import Image
 
 from skinr import ImageCoordinateTransformer, SirenRegressor
-from skinr.files import _digest
+from skinr.files import digest
 
 IMAGE_FORMATS = {
     "PNG": {},
@@ -64,14 +64,14 @@ def damage_bytes(content, random):
 def unpack(content):
     """Return the description and the arrays of a saved model."""
     size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])["__metadata__"]
-    return json.loads(header["skinr"]), safetensors.numpy.load(content)
+    header = json.loads(content[8 : 8 + size])["__metadata__"]["skinr"]
+    return json.loads(header)["description"], safetensors.numpy.load(content)
 
 
 def pack(description, arrays):
     """Write a file whose digest is right, as somebody who means harm would."""
-    text = json.dumps(description)
-    return safetensors.numpy.save(arrays, {"skinr": text, "sha256": _digest(text, arrays)})
+    header = {"description": description, "sha256": digest(description, arrays)}
+    return safetensors.numpy.save(arrays, {"skinr": json.dumps(header)})
 
 
 def forge(content, random):

@@ -1,0 +1,106 @@
+import os
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from time import monotonic
+
+import numpy as np
+import pytest
+
+import skinr.interruption
+from skinr.interruption import Interruption
+
+SIGNALS = pytest.mark.parametrize(
+    ("number", "sender"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")]
+)
+
+
+@SIGNALS
+def test_the_first_signal_is_a_request(number, sender):
+    before = signal.getsignal(number)
+    with Interruption() as interruption:
+        assert interruption.reason is None
+        signal.raise_signal(number)
+        assert interruption.reason == sender
+    assert signal.getsignal(number) == before
+
+
+def raise_twice(number):
+    signal.raise_signal(number)
+    signal.raise_signal(number)
+
+
+def test_the_second_signal_is_not_held_back():
+    with pytest.raises(KeyboardInterrupt), Interruption():
+        raise_twice(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+def test_two_signals_in_short_order_end_a_search_of_short_fits():
+    with Interruption():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), Interruption():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_two_signals_far_apart_end_a_fit_each(monkeypatch):
+    monkeypatch.setattr(skinr.interruption, "PATIENCE", 0.0)
+    for _ in range(2):
+        with Interruption() as interruption:
+            signal.raise_signal(signal.SIGINT)
+            assert interruption.reason == "Ctrl-C"
+
+
+def test_a_second_sigterm_kills():
+    child = os.fork()
+    if child == 0:
+        with Interruption():
+            raise_twice(signal.SIGTERM)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGTERM
+
+
+def test_a_handler_of_the_program_is_kept():
+    seen = []
+    before = signal.signal(signal.SIGINT, lambda *arguments: seen.append(arguments))
+    try:
+        with Interruption() as interruption:
+            signal.raise_signal(signal.SIGINT)
+            assert interruption.reason is None
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(seen) == 1
+
+
+def test_the_time_is_over():
+    start = monotonic()
+    with Interruption(max_time=0.01) as interruption:
+        assert interruption.reason is None
+        while interruption.reason is None:
+            assert monotonic() - start < 10
+    assert interruption.reason == "max_time=0.01 seconds"
+
+
+def test_in_a_thread_the_time_counts():
+    reasons = []
+
+    def run():
+        with Interruption(max_time=1e-9) as interruption:
+            reasons.append(interruption.reason)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert reasons == ["max_time=1e-09 seconds"]
+
+
+def handlers_within():
+    with Interruption():
+        return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+def test_workers_are_left_to_their_pool():
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        here = pool.submit(handlers_within).result()
+    np.testing.assert_array_equal(here, [signal.default_int_handler, signal.SIG_DFL])

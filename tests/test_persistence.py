@@ -1,0 +1,296 @@
+import io
+import pickle
+import warnings
+from math import inf
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+from fuzz import damage_bytes, forge, fuzz_models, pack, small_model, unpack
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+
+import skinr
+from skinr import SirenRegressor
+
+FORMAT_1 = Path(__file__).parent / "data" / "model_format_1.skinr"
+"""Written by skinr 0.1.0, and never again: every later version reads it."""
+
+
+@pytest.fixture
+def fitted(chirp):
+    X, y = chirp
+    return SirenRegressor((32, 32), max_iter=30, random_state=0).fit(X, y), X
+
+
+def saved(model, path, **options):
+    model.save(path, **options)
+    return type(model).load(path)
+
+
+def assert_same_model(model, copy, X):
+    assert copy.get_params() == model.get_params()
+    for name in ("omega_0_", "best_loss_", "n_iter_", "n_parameters_", "n_outputs_", "device_"):
+        assert getattr(copy, name) == getattr(model, name)
+    assert copy.best_validation_score_ == model.best_validation_score_
+    np.testing.assert_array_equal(copy.loss_curve_, model.loss_curve_)
+    np.testing.assert_array_equal(copy.predict(X), model.predict(X))
+    assert copy.predict(X).dtype == model.predict(X).dtype
+    np.testing.assert_array_equal(copy.gradient(X), model.gradient(X))
+
+
+@settings(max_examples=20)
+@given(
+    sizes=st.lists(st.integers(1, 20), min_size=1, max_size=3),
+    n_features=st.integers(1, 3),
+    n_outputs=st.none() | st.integers(1, 3),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    options=st.fixed_dictionaries(
+        {},
+        optional={
+            "omega_0": st.floats(0.1, 50),
+            "hidden_omega_0": st.floats(0.1, 50),
+            "output_activation": st.sampled_from(["identity", "sine"]),
+            "early_stopping": st.booleans(),
+            "normalize_X": st.booleans(),
+            "normalize_y": st.booleans(),
+            "loss": st.sampled_from(["huber", "absolute_error"]),
+            "batch_size": st.integers(1, 30),
+        },
+    ),
+    seed=st.integers(0, 1000),
+)
+def test_every_model_comes_back_whole(
+    tmp_path_factory, sizes, n_features, n_outputs, dtype, options, seed
+):
+    random = np.random.default_rng(seed)
+    X = random.normal(size=(20, n_features)).astype(dtype)
+    y = random.normal(size=20 if n_outputs is None else (20, n_outputs)).astype(dtype)
+    model = SirenRegressor(tuple(sizes), max_iter=15, random_state=seed, **options).fit(X, y)
+    assert_same_model(model, saved(model, tmp_path_factory.mktemp("m") / "model"), X)
+
+
+def test_names_of_features(chirp, tmp_path):
+    X, y = chirp
+    table = pd.DataFrame(X, columns=["time"])
+    model = SirenRegressor((8,), max_iter=5, random_state=0).fit(table, y)
+    copy = saved(model, tmp_path / "model")
+    assert copy.feature_names_in_.tolist() == ["time"]
+    assert copy.n_features_in_ == 1
+    with pytest.raises(ValueError, match="feature names"):
+        copy.predict(table.rename(columns={"time": "space"}))
+
+
+def test_a_fit_to_derivatives(tmp_path):
+    X = np.linspace(0, 1, 30)[:, None]
+    model = SirenRegressor((16,), max_iter=30, random_state=0).fit(X, gradient=np.cos(X))
+    assert_same_model(model, saved(model, tmp_path / "model"), X)
+
+
+def test_training_goes_on_from_a_loaded_model(fitted, chirp, tmp_path):
+    model, X = fitted
+    copy = saved(model, tmp_path / "model")
+    for each in (model, copy):
+        each.set_params(warm_start=True).fit(*chirp)
+    np.testing.assert_array_equal(copy.predict(X), model.predict(X))
+
+
+def test_a_loaded_model_can_be_saved(fitted, tmp_path):
+    model, _ = fitted
+    saved(model, tmp_path / "one").save(tmp_path / "two")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_half_precision_costs_what_it_says(fitted, tmp_path):
+    model, X = fitted
+    assert model.save(tmp_path / "whole") == inf
+    psnr = model.save(tmp_path / "half", dtype=np.float16)
+    inside = np.linspace(X.min(), X.max(), 10_000)[:, None]
+    expected = model.predict(inside)
+    error = np.mean((SirenRegressor.load(tmp_path / "half").predict(inside) - expected) ** 2)
+    assert psnr == pytest.approx(10 * np.log10(np.ptp(expected) ** 2 / error), abs=1.0)
+    assert psnr > 40
+    sizes = {name: (tmp_path / name).stat().st_size for name in ("whole", "half")}
+    assert sizes["whole"] - sizes["half"] == pytest.approx(2 * model.n_parameters_, abs=16)
+
+
+def test_a_file_and_a_pickle_are_little_more_than_the_weights(chirp, tmp_path):
+    model = SirenRegressor(max_iter=100, random_state=0).partial_fit(*chirp)
+    weights = 4 * model.n_parameters_
+    model.save(tmp_path / "model")
+    assert (tmp_path / "model").stat().st_size < weights + 10_000
+    assert len(pickle.dumps(model)) < weights + 10_000
+
+
+def test_a_file_of_the_first_format():
+    model = SirenRegressor.load(FORMAT_1)
+    assert model.feature_names_in_.tolist() == ["time"]
+    assert model.get_params()["hidden_layer_sizes"] == (8, 8)
+    assert model.n_iter_ == 20
+    assert len(model.validation_scores_) == 4
+    table = pd.DataFrame({"time": [0.0, 0.25, 0.5, 0.75, 1.0]})
+    expected = [
+        [0.060619, 0.740085],
+        [0.024593, 0.852819],
+        [-0.173545, 0.948709],
+        [-0.41915, 0.924343],
+        [-0.521159, 0.794289],
+    ]
+    np.testing.assert_allclose(model.predict(table), expected, atol=1e-5)
+
+
+def test_before_a_fit_there_is_nothing_to_save(tmp_path):
+    with pytest.raises(NotFittedError):
+        SirenRegressor().save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_precision(fitted, tmp_path):
+    model, _ = fitted
+    with pytest.raises(ValueError, match="float32 or float16; "):
+        model.save(tmp_path / "model", dtype=np.float64)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_parameter_that_is_no_json(fitted, tmp_path):
+    model, X = fitted
+    model.set_params(random_state=np.random.RandomState(0))
+    with pytest.raises(ValueError, match=r"set_params\(random_state="):
+        model.save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+    model.set_params(random_state=0, hidden_layer_sizes=np.array([32, 32]), alpha=np.float32(0))
+    copy = saved(model, tmp_path / "model")
+    np.testing.assert_array_equal(copy.predict(X), model.predict(X))
+
+
+def test_weights_too_large_for_half_precision(fitted, tmp_path):
+    model, _ = fitted
+    with torch.no_grad():
+        model.network_.linears[0].weight[0, 0] = 1e6
+    with pytest.raises(ValueError, match="up to 65504; the largest of this network is 1e\\+06"):
+        model.save(tmp_path / "model", dtype=np.float16)
+
+
+def test_a_model_of_another_class(fitted, tmp_path):
+    class Relative(SirenRegressor):
+        pass
+
+    model, _ = fitted
+    model.save(tmp_path / "model")
+    with pytest.raises(ValueError, match="it holds a SirenRegressor, not a Relative"):
+        Relative.load(tmp_path / "model")
+
+
+def changed(content, change):
+    description, arrays = unpack(content)
+    change(description, arrays)
+    return pack(description, arrays)
+
+
+HOSTILE = {
+    "a later format": (lambda d, a: d.update(format=2), "a newer skinr reads it"),
+    "no format": (lambda d, a: d.pop("format"), "it has no 'format'"),
+    "an unknown parameter": (lambda d, a: d["parameters"].update(extra=1), "extra"),
+    "an impossible parameter": (lambda d, a: d["parameters"].update(max_iter=0), "max_iter"),
+    "no layers": (lambda d, a: d["network"].update(hidden_layer_sizes=[]), "positive sizes"),
+    "layers of 10**12": (
+        lambda d, a: d["network"].update(hidden_layer_sizes=[10**6] * 2),
+        "where ArrayInfo",
+    ),
+    "an unknown activation": (
+        lambda d, a: d["network"].update(output_activation="__import__('os')"),
+        "output_activation",
+    ),
+    "a frequency of 0": (lambda d, a: d["network"].update(omega_0=0.0), "frequencies"),
+    "too few names": (lambda d, a: d.update(feature_names=["a", "b"]), "not 1 texts"),
+    "NaN weights": (lambda d, a: a["linears.0.weight"].fill(np.nan), "no numbers"),
+    "huge weights": (lambda d, a: a["linears.1.weight"].fill(3e38), "not finite"),
+    "a negative scale": (lambda d, a: a["units.X.scale"].fill(-1), "negative"),
+    "another array": (lambda d, a: a.update(more=np.zeros(3, np.float32)), "'more'"),
+    "an array less": (lambda d, a: a.pop("units.y.center"), "'units.y.center'"),
+    "an array of integers": (
+        lambda d, a: a.update({"linears.0.bias": np.zeros(8, np.int64)}),
+        "'linears.0.bias'",
+    ),
+    "half of it halved": (
+        lambda d, a: a.update({"linears.0.bias": np.zeros(8, np.float16)}),
+        "'linears.0.bias'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), HOSTILE.values(), ids=HOSTILE)
+def test_forged_files(tmp_path, change, message):
+    model, _ = small_model()
+    path = tmp_path / "model"
+    model.save(path)
+    path.write_bytes(changed(path.read_bytes(), change))
+    with pytest.raises(ValueError, match="is not a model saved by skinr") as caught:
+        SirenRegressor.load(path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_files_are_rejected():
+    assert fuzz_models(damage_bytes, 1500)["other finite predictions"] == 0
+
+
+def test_forged_files_are_rejected_or_models():
+    assert fuzz_models(forge, 1000)["rejected"] > 500
+
+
+@pytest.mark.parametrize("package", ["skinr", "scikit-learn"])
+def test_a_pickle_of_another_version_warns(fitted, monkeypatch, package):
+    model, X = fitted
+    with monkeypatch.context() as earlier:
+        earlier.setattr({"skinr": skinr, "scikit-learn": sklearn}[package], "__version__", "0.0.1")
+        content = pickle.dumps(model)
+    with pytest.warns(InconsistentVersionWarning, match="0.0.1") as caught:
+        copy = pickle.loads(content)
+    assert len(caught) == 1
+    np.testing.assert_array_equal(copy.predict(X), model.predict(X))
+
+
+def test_a_pickle_of_this_version_does_not_warn(fitted):
+    model, _ = fitted
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pickle.loads(pickle.dumps(model))
+
+
+def test_a_pickle_holds_no_buffers_of_training(fitted, chirp):
+    model, X = fitted
+    pieces = pickle.loads(pickle.dumps(model.partial_fit(*chirp)))
+    assert "_adam_state" not in vars(pieces)
+    pieces.partial_fit(*chirp)
+    assert np.isfinite(pieces.predict(X)).all()
+
+
+def test_joblib_in_a_pipeline(chirp, tmp_path):
+    X, y = chirp
+    pipe = make_pipeline(MinMaxScaler(), SirenRegressor((8,), max_iter=5, random_state=0))
+    joblib.dump(pipe.fit(X, y), tmp_path / "pipe")
+    np.testing.assert_array_equal(joblib.load(tmp_path / "pipe").predict(X), pipe.predict(X))
+
+
+def test_a_model_from_an_absent_device_loads_on_the_cpu(fitted, tmp_path):
+    model, X = fitted
+    model.save(tmp_path / "model")
+    content = changed((tmp_path / "model").read_bytes(), lambda d, a: d.update(device="cuda:63"))
+    (tmp_path / "model").write_bytes(content)
+    copy = SirenRegressor.load(tmp_path / "model")
+    assert copy.device_ == torch.device("cpu")
+    np.testing.assert_array_equal(copy.predict(X), model.predict(X))
+
+
+def test_an_open_file_is_no_path(fitted):
+    model, _ = fitted
+    with pytest.raises(TypeError):
+        model.save(io.BytesIO())
