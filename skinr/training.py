@@ -61,8 +61,9 @@ class Safeguard:
     ----------
     optimizer : Adam
     usual : Tensor of shape (K,)
-        A loss that a fit can have that goes well, as large as the first one or not. One of more
-        than `DIVERGENCE_FACTOR` times the larger, or one that is not finite, is divergence.
+        A loss that a fit can have that goes well, as large as the first one or not. Up to the
+        larger of both a state is good; more than `DIVERGENCE_FACTOR` times that, or what is not
+        finite, is divergence.
     """
 
     def __init__(self, optimizer: Adam, usual: Tensor) -> None:
@@ -94,14 +95,15 @@ class Safeguard:
         torch.fmax(self._usual, losses.nan_to_num(posinf=0.0), out=self._usual)
 
     def check(self, losses: Tensor) -> None:
-        """Save the networks whose losses (n_updates, K) are good, and take the others back."""
-        good = (losses <= DIVERGENCE_FACTOR * self._usual).all(dim=0)
-        good &= self._optimizer.parameters.isfinite().all(dim=1)
+        """Save networks whose losses (n_updates, K) are usual, take back those that diverged."""
+        finite = self._optimizer.parameters.isfinite().all(dim=1)
+        good = finite & (losses <= self._usual).all(dim=0)
+        diverged = ~(finite & (losses <= DIVERGENCE_FACTOR * self._usual).all(dim=0))
         for part, saved in zip(self._state, self._saved, strict=True):
-            torch.where(good[:, None], part, saved, out=part)
-            saved.copy_(part)
-        self._optimizer.slow_down(torch.where(good, 1.0, STEP_BACK_FACTOR))
-        self.n_step_backs += ~good
+            torch.where(diverged[:, None], saved, part, out=part)
+            torch.where(good[:, None], part, saved, out=saved)
+        self._optimizer.slow_down(torch.where(diverged, STEP_BACK_FACTOR, 1.0))
+        self.n_step_backs += diverged
 
 
 class EarlyStopping:

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 
@@ -22,3 +24,12 @@ def test_preference(monkeypatch, cuda, mps, expected):
 def test_what_is_not_here_is_a_clear_error(name):
     with pytest.raises(ValueError, match=r"device=.*accepted here are 'auto' and"):
         resolve_device(name)
+
+
+def test_a_forked_process_does_not_wait_for_threads_that_it_has_not():
+    torch.rand(1_000_000).sin()
+    child = os.fork()
+    if child == 0:
+        torch.rand(1_000_000).sin()
+        os._exit(torch.get_num_threads())
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
