@@ -11,6 +11,12 @@ ROWS_PER_CELL = 75.0
 LOWEST, HIGHEST = 1.5, 30.0
 """Range of the choice; the upper end is what the paper takes for every image."""
 
+CANDIDATES = (1.0, 1.5, 2.25, 3.5, 5.0, 7.5, 11.0, 16.0, 24.0)
+"""Frequencies among which the evidence chooses, where there are enough rows for them."""
+
+MOST_OVER_DENSITY = 8.0
+"""The highest candidate, in units of what as many rows can bear in general."""
+
 
 def omega_0_from_density(coordinates: NDArray[np.floating]) -> float:
     r"""Choose the frequency that as many rows can bear.
@@ -34,3 +40,22 @@ def omega_0_from_density(coordinates: NDArray[np.floating]) -> float:
     n_axes = max(1, int(np.count_nonzero(np.ptp(coordinates, axis=0))))
     density = (len(coordinates) / ROWS_PER_CELL) ** (1 / n_axes)
     return float(np.clip(density, LOWEST, HIGHEST))
+
+
+def candidate_frequencies(coordinates: NDArray[np.floating]) -> list[float]:
+    """Return the frequencies that a small table may turn out to have.
+
+    Those up to 8 times :func:`omega_0_from_density`: rows of a function that does little else but
+    oscillate can show as much.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (n_rows, n_features)
+
+    Returns
+    -------
+    frequencies : list of float
+        Ascending, at least one.
+    """
+    highest = MOST_OVER_DENSITY * omega_0_from_density(coordinates)
+    return [frequency for frequency in CANDIDATES if frequency <= highest]

@@ -288,6 +288,13 @@ class SirenStack:
             torch.cat([stack.parameters for stack in stacks]),
         )
 
+    def to(self, device: torch.device, dtype: torch.dtype) -> SirenStack:
+        """Return the stack elsewhere or in another precision; itself where nothing changes."""
+        parameters = self.parameters.to(device, dtype)
+        if parameters is self.parameters:
+            return self
+        return SirenStack(self.architecture, self.omega_0, self.hidden_omega_0, parameters)
+
     def take(self, k: int) -> SirenStack:
         """Return a copy of network k as a stack of one."""
         parameters = self.parameters[k : k + 1].clone()

@@ -23,8 +23,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from skinr.checkpoint import Checkpoint
 from skinr.derivatives import TORCH_DTYPES, DerivativesMixin
 from skinr.device import resolve_device
-from skinr.frequency import omega_0_from_density
+from skinr.frequency import candidate_frequencies, omega_0_from_density
 from skinr.interruption import Interruption
+from skinr.least_squares import fit_least_squares
 from skinr.losses import LOSSES, Objective
 from skinr.network import Architecture, SirenStack, evaluate
 from skinr.optimizers import Adam, AdamState, learning_rates
@@ -51,6 +52,9 @@ STABLE_SPEED = 12.0
 STABLE_SPEED_OF_DERIVATIVES = 4.0
 """The same where derivatives are fitted, which depend more on the weights."""
 
+MOST_NUMBERS_FOR_LM = 500
+"""Numbers in y up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
+
 AUTO_BATCH_SIZE = 2048
 """Rows of an update where `batch_size="auto"` and the table has more."""
 
@@ -71,8 +75,9 @@ class Problem(NamedTuple):
         Those that the network is fitted to.
     layout : Layout
     units : Units
+    solver : {"adam", "lm"}
     stack : SirenStack
-        Of one network.
+        Of one network, or of those from which least squares choose one.
     rows : TrainingRows
         `training` as tensors.
     held_out : TrainingRows or None
@@ -88,6 +93,7 @@ class Problem(NamedTuple):
     training: Table
     layout: Layout
     units: Units
+    solver: str
     stack: SirenStack
     rows: TrainingRows
     held_out: TrainingRows | None
@@ -112,10 +118,10 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         Frequency factor of the first layer, the parameter that matters most: about the highest
         angular frequency, in radians per half of the range of a feature, that the untrained
         network holds. Too high fits the rows and oscillates between them; too low never learns
-        the detail. "auto" takes (n_samples / 75) ** (1 / n_features) within [1.5, 30], from the
-        rows of the first fit: about 30 for a photograph, 1.5 to 4 for a hundred to three hundred
-        rows of one variable. Functions that oscillate as fast as the rows can show want more,
-        noisy ones less.
+        the detail. "auto" lets the evidence of the rows choose among 1 to 24 where the solver is
+        "lm". For "adam" it takes (n_samples / 75) ** (1 / n_features) within [1.5, 30], from the
+        rows of the first fit: about 30 for a photograph. Functions that oscillate as fast as the
+        rows can show want more, noisy ones less.
 
     hidden_omega_0 : float or None, default=None
         Frequency factor of the other sine layers; None takes `omega_0`. It cancels in their initial
@@ -133,12 +139,17 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         The first layer's weights are uniform in ±1/n ("paper", [1]_ section 3.2) or in ±sqrt(1/n)
         ("lecture"), n being the number of features.
 
-    solver : {"adam"}, default="adam"
-        The optimiser: Adam, on mini-batches, in float32.
+    solver : {"auto", "lm", "adam"}, default="auto"
+        "lm" is for small tables: Levenberg and Marquardt's steps over all rows in float64, with
+        weights held near their initial values as strongly as the noise that the rows show asks
+        for; it ends by itself, and its cost grows with the number of values cubed. It minimises
+        squared errors, without `early_stopping` or derivatives, and knows no `alpha`. "adam" takes
+        updates on mini-batches in float32, for any table. "auto" takes "lm" where it can, `alpha`
+        is 0 and y holds at most 500 numbers, "adam" elsewhere.
 
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
-        How the rate changes over the updates. "one_cycle" warms up over the first tenth
-        and anneals to 0 along a cosine.
+        For "adam", like all that concerns rates and batches: how the rate changes over the
+        updates. "one_cycle" warms up over the first tenth and anneals to 0 along a cosine.
 
     learning_rate_init : float or "auto", default="auto"
         The highest learning rate. "auto" is 1e-3, or less where a wide or deep network of high
@@ -158,7 +169,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         up to 0.1 and linear beyond.
 
     alpha : float, default=0.0
-        Strength of the L2 penalty; the objective is the weighted mean loss plus alpha / 2 times
+        For "adam": strength of the L2 penalty; the objective is the weighted mean loss plus alpha / 2 times
         the sum of the squared weights.
 
     gradient_weight, laplacian_weight : float, default=1.0
@@ -170,7 +181,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         Rows of one update; all rows where there are fewer. "auto" is 2048.
 
     max_iter : int, default=1000
-        Number of optimiser updates, whatever the number of rows.
+        Number of optimiser updates, whatever the number of rows; the most of them for "lm".
 
     early_stopping : bool, default=False
         Whether to hold rows out, stop when their score stops improving, and keep the weights of
@@ -193,7 +204,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         A file that :meth:`fit` writes its state to every 10 seconds and when it ends. A fit of
         the same parameters and rows, started again on the same machine, goes on from it to the
         bits that an uninterrupted one gives; delete it to begin another. It needs safetensors and
-        an integer `random_state`.
+        an integer `random_state`. "lm", a matter of seconds, writes none.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the units of the previous one.
@@ -288,7 +299,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         "weight_scale": [Interval(Real, 0, None, closed="neither")],
         "output_activation": [StrOptions({"identity", "sine"})],
         "first_layer_init": [StrOptions({"paper", "lecture"})],
-        "solver": [StrOptions({"adam"})],
+        "solver": [StrOptions({"auto", "lm", "adam"})],
         "learning_rate": [StrOptions({"one_cycle", "constant"})],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
@@ -322,7 +333,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         weight_scale: float = 1.25,
         output_activation: str = "identity",
         first_layer_init: str = "paper",
-        solver: str = "adam",
+        solver: str = "auto",
         learning_rate: str = "one_cycle",
         learning_rate_init: float | str = "auto",
         beta_1: float = 0.9,
@@ -444,17 +455,22 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
             progress_bar(self.max_iter, bool(self.verbose)) as progress,
             Interruption(self.max_time) as interruption,
         ):
-            stopping = self._early_stopping(problem)
-            history = train(
-                stack,
-                problem.rows,
-                problem.objective,
-                self._adam(stack),
-                learning_rates(self.learning_rate, problem.rate, self.max_iter),
-                batch_size=self._batch_size(),
-                generators=[problem.generator],
-                monitor=Monitor(progress, stopping, interruption, checkpoint),
-            )
+            if problem.solver == "lm":
+                monitor = Monitor(progress, interruption=interruption)
+                chosen, history = fit_least_squares(stack, problem.rows, self.max_iter, monitor)
+                stack = chosen.to(resolve_device(self.device), torch.float32)
+            else:
+                stopping = self._early_stopping(problem)
+                history = train(
+                    stack,
+                    problem.rows,
+                    problem.objective,
+                    self._adam(stack),
+                    learning_rates(self.learning_rate, problem.rate, self.max_iter),
+                    batch_size=self._batch_size(),
+                    generators=[problem.generator],
+                    monitor=Monitor(progress, stopping, interruption, checkpoint),
+                )
         if layout.has_derivatives:
             units = _settle_constant(stack, units, problem.training, layout)
         self._adam_state: AdamState | None = None
@@ -502,7 +518,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         )
         units = self._units if continued else self._new_units(table, layout)
         _, generator = self._generators()
-        stack = self._make_stack(table, layout, generator, continued=continued)
+        stack = self._make_stack(table, layout, generator, "adam", continued=continued)
         scaling, objective = self._objective(table, layout, units, stack)
         rate = self._peak_rate(stack, layout)
         curve = self.loss_curve_ if continued else np.empty(0)
@@ -628,7 +644,8 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
             table, layout = with_implied_values(table, layout)
         units = self._units if continued else self._new_units(table, layout)
         random, generator = self._generators()
-        stack = self._make_stack(table, layout, generator, continued=continued)
+        solver = self._choose_solver(table, layout)
+        stack = self._make_stack(table, layout, generator, solver, continued=continued)
         training, validation = self._hold_out(table, random)
         scaling, objective = self._objective(table, layout, units, stack)
         return Problem(
@@ -636,6 +653,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
             training=training,
             layout=layout,
             units=units,
+            solver=solver,
             stack=stack,
             rows=_to_rows(training, units, scaling, stack),
             held_out=None if validation is None else _to_rows(validation, units, scaling, stack),
@@ -698,7 +716,8 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         if not self.normalize_y:
             y = AffineMap.identity(layout.n_outputs)
         elif layout.has_derivatives:
-            y = units_of_derivatives(table, layout, X, self._frequency(table, continued=False))
+            (omega_0,) = self._frequencies(table, "adam", continued=False)
+            y = units_of_derivatives(table, layout, X, omega_0)
         else:
             y = AffineMap.from_moments(table.y, table.weight)
         y_dtype = np.float32 if table.y.dtype == np.float32 else np.float64
@@ -753,27 +772,57 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
             table, layout, units, stack, loss=self.loss, alpha=self.alpha, weights=weights
         )
 
+    def _choose_solver(self, table: Table, layout: Layout) -> str:
+        """Return "lm" or "adam"."""
+        obstacles = {
+            f"loss={self.loss!r}": self.loss != "squared_error",
+            "early_stopping=True": self.early_stopping,
+            "derivatives": layout.has_derivatives,
+        }
+        present = [name for name, is_there in obstacles.items() if is_there]
+        if self.solver == "auto":
+            is_small = table.y.size <= MOST_NUMBERS_FOR_LM
+            return "lm" if is_small and not present and self.alpha == 0 else "adam"
+        if self.solver == "lm" and present:
+            raise ValueError(
+                f"solver='lm' works without {', '.join(present)}; set solver='adam' or 'auto'."
+            )
+        return self.solver
+
     def _make_stack(
-        self, table: Table, layout: Layout, generator: torch.Generator, *, continued: bool
+        self,
+        table: Table,
+        layout: Layout,
+        generator: torch.Generator,
+        solver: str,
+        *,
+        continued: bool,
     ) -> SirenStack:
-        """Draw a network of the shape that parameters and table ask for, or take up the fitted."""
-        device = resolve_device(self.device)
+        """Draw networks of the shape that parameters and table ask for, or take up the fitted."""
+        device, dtype = resolve_device(self.device), torch.float32
+        if solver == "lm":
+            device, dtype = torch.device("cpu"), torch.float64
         architecture = Architecture(
             layout.n_features, self._layer_sizes(), layout.n_outputs, self.output_activation
         )
-        omega_0 = self._frequency(table, continued=continued)
-        hidden_omega_0 = omega_0 if self.hidden_omega_0 is None else float(self.hidden_omega_0)
+        omegas = self._frequencies(table, solver, continued=continued)
+        hidden_omegas = [
+            omega if self.hidden_omega_0 is None else float(self.hidden_omega_0) for omega in omegas
+        ]
         if continued:
-            self._check_same_network(architecture, omega_0, hidden_omega_0)
-            return SirenStack.from_networks([self.network_.to(device)])
+            self._check_same_network(architecture, omegas[0], hidden_omegas[0])
+            return SirenStack.from_networks([self.network_.to(device)], dtype)
+        start = generator.get_state()
+        twins = [torch.Generator().set_state(start) for _ in omegas[1:]]
         return SirenStack.initialize(
             architecture,
-            [omega_0],
-            [hidden_omega_0],
-            [generator],
+            omegas,
+            hidden_omegas,
+            [generator, *twins],
             first_layer_init=self.first_layer_init,
             weight_scale=self.weight_scale,
             device=device,
+            dtype=dtype,
         )
 
     def _layer_sizes(self) -> tuple[int, ...]:
@@ -785,10 +834,14 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
             )
         return tuple(sizes.tolist())
 
-    def _frequency(self, table: Table, *, continued: bool) -> float:
+    def _frequencies(self, table: Table, solver: str, *, continued: bool) -> list[float]:
         if self.omega_0 != "auto":
-            return float(self.omega_0)
-        return self.omega_0_ if continued else omega_0_from_density(table.X)
+            return [float(self.omega_0)]
+        if continued:
+            return [self.omega_0_]
+        if solver == "lm":
+            return candidate_frequencies(table.X)
+        return [omega_0_from_density(table.X)]
 
     def _check_same_network(
         self, architecture: Architecture, omega_0: float, hidden_omega_0: float
@@ -834,7 +887,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         )
 
     def _checkpoint(self, problem: Problem) -> Checkpoint | None:
-        if self.checkpoint is None:
+        if self.checkpoint is None or problem.solver == "lm":
             return None
         if not isinstance(self.random_state, Integral):
             raise ValueError(

@@ -104,7 +104,7 @@ def kill_saves(n_kills, seed=0):
 def kill_checkpoints(n_kills, seed=0):
     """Kill fits with checkpoints until each is done; count the kills and the equal results."""
     X, y = table(200)
-    options = {"hidden_layer_sizes": (16, 16), "max_iter": 60, "batch_size": 50}
+    options = {"hidden_layer_sizes": (16, 16), "solver": "adam", "max_iter": 60, "batch_size": 50}
     options |= {"early_stopping": True, "n_iter_no_change": 60}
     random = np.random.RandomState(seed)
     found = Counter()

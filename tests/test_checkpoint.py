@@ -17,7 +17,8 @@ from skinr import SirenRegressor
 
 
 def fit(X, y, **options):
-    options = {"hidden_layer_sizes": (16, 16), "max_iter": 60, "random_state": 0, **options}
+    defaults = {"hidden_layer_sizes": (16, 16), "solver": "adam", "max_iter": 60}
+    options = {**defaults, "random_state": 0, **options}
     return SirenRegressor(**options).fit(X, y)
 
 

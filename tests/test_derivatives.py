@@ -25,6 +25,7 @@ def problems(draw):
         omega_0=draw(st.sampled_from([1.0, 5.0, 30.0])),
         hidden_omega_0=draw(st.sampled_from([None, 10.0])),
         output_activation=draw(st.sampled_from(["identity", "sine"])),
+        solver="adam",
         max_iter=3,
         random_state=0,
     ).fit(X, y)

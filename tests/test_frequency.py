@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from skinr import SirenRegressor
-from skinr.frequency import HIGHEST, LOWEST, omega_0_from_density
+from skinr.frequency import CANDIDATES, HIGHEST, LOWEST, candidate_frequencies, omega_0_from_density
 
 
 def uniform(n_rows, n_features):
@@ -52,7 +52,7 @@ def test_the_default_is_near_the_best_on_a_small_table(n_rows, noise):
 
 
 def test_the_choice_is_reported():
-    X = uniform(300, 1)
+    X = uniform(600, 1)
     model = SirenRegressor((8,), max_iter=5).fit(X, X[:, 0])
     assert model.omega_0_ == omega_0_from_density(X)
     assert SirenRegressor((8,), omega_0=7, max_iter=5).fit(X, X[:, 0]).omega_0_ == 7.0
@@ -63,3 +63,11 @@ def test_going_on_keeps_the_frequency_whatever_the_rows():
     model = SirenRegressor((8,), max_iter=5).fit(X, X[:, 0])
     model.partial_fit(X[:50], X[:50, 0])
     assert model.omega_0_ == omega_0_from_density(X)
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 3])
+def test_more_rows_have_more_candidates(n_features):
+    lists = [candidate_frequencies(uniform(size, n_features)) for size in (1, 10, 100, 500)]
+    assert [len(found) for found in lists] == sorted(len(found) for found in lists)
+    assert all(found == list(CANDIDATES[: len(found)]) for found in lists)
+    assert len(lists[0]) > 3

@@ -191,7 +191,7 @@ def test_the_readmes_search_over_omega():
     image = Image.fromarray((127 + 100 * np.sin(rows / 3) * np.cos(columns / 4)).astype(np.uint8))
     pixels = ImageCoordinateTransformer()
     X, y = pixels.image_to_arrays(image)
-    regressor = SirenRegressor((32, 32), max_iter=300, random_state=0)
+    regressor = SirenRegressor((32, 32), solver="adam", max_iter=300, random_state=0)
     search = GridSearchCV(
         make_pipeline(pixels, regressor),
         {"sirenregressor__omega_0": [0.3, 10, 300]},

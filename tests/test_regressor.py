@@ -35,6 +35,7 @@ def small(**parameters):
     return SirenRegressor(
         **{
             "hidden_layer_sizes": (32, 32),
+            "solver": "adam",
             "omega_0": 5.0,
             "max_iter": 200,
             "random_state": 0,
@@ -47,6 +48,8 @@ def small(**parameters):
 @parametrize_with_checks(
     [
         SirenRegressor(),
+        SirenRegressor((16, 16), solver="lm", omega_0=3.0),
+        SirenRegressor(solver="adam"),
         small(),
         small(loss="absolute_error", batch_size=32, max_iter=500),
         small(loss="huber", alpha=1e-5, weight_scale=1.5),

@@ -60,7 +60,7 @@ def test_curvatures_with_values_at_the_ends_give_the_function():
 @pytest.mark.parametrize("random_state", range(3))
 def test_slopes_are_worth_as_many_rows_again(random_state):
     few, many = np.linspace(-1, 1, 12)[:, None], np.linspace(-1, 1, 24)[:, None]
-    model = SirenRegressor(random_state=random_state)
+    model = SirenRegressor(solver="adam", random_state=random_state)
     values, slopes, _ = two_sines(few)
     with_slopes = error(clone(model).fit(few, values, gradient=slopes))
     assert with_slopes < error(clone(model).fit(many, two_sines(many)[0]))

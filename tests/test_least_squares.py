@@ -1,0 +1,241 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+from skinr import SirenRegressor
+from skinr.frequency import CANDIDATES
+from skinr.least_squares import LeastSquaresFit, fit_least_squares
+from skinr.network import Architecture, SirenStack, evaluate
+from skinr.rows import TrainingRows
+from skinr.training import Monitor
+
+FUNCTIONS = {
+    "two sines": lambda X: np.sin(8 * X[:, 0]) + 0.5 * np.cos(21 * X[:, 0]),
+    "pole": lambda X: 1 / (1 + 25 * X[:, 0] ** 2),
+    "product": lambda X: np.sin(3 * X[:, 0]) * np.cos(2 * X[:, -1]),
+}
+
+
+def rows_of(name, n_rows, *, n_features=1, noise=0.0, seed=0):
+    random = np.random.default_rng(seed)
+    X = random.uniform(-1, 1, (n_rows, n_features))
+    return X, FUNCTIONS[name](X) + noise * random.normal(size=n_rows)
+
+
+def unexplained(model, name, n_features=1):
+    new = np.random.default_rng(99).uniform(-0.98, 0.98, (2000, n_features))
+    return 1 - model.score(new, FUNCTIONS[name](new))
+
+
+@st.composite
+def problems(draw):
+    """A network of any shape, and rows with weights."""
+    n_features, n_outputs = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    sizes = tuple(draw(st.lists(st.integers(1, 9), min_size=1, max_size=3)))
+    activation = draw(st.sampled_from(["identity", "sine"]))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 9)))
+    stack = SirenStack.initialize(
+        Architecture(n_features, sizes, n_outputs, activation),
+        [draw(st.sampled_from([1.0, 6.0]))],
+        [3.0],
+        [generator],
+        dtype=torch.float64,
+    )
+    n_rows = draw(st.integers(1, 12))
+    shapes = [(1, n_rows, n_features), (1, n_rows, n_outputs), (1, n_rows, 1)]
+    coordinates, targets, weight = (
+        torch.rand(shape, generator=generator, dtype=torch.float64) for shape in shapes
+    )
+    return stack, TrainingRows(coordinates, targets, draw(st.sampled_from([None, weight])))
+
+
+def dense_jacobian(stack, rows):
+    """Derivative (m, n_parameters) of the weighted predictions by the weights, by autograd."""
+    root = 1 if rows.weight is None else rows.weight[0].sqrt()
+
+    def predictions(parameters):
+        activation = rows.coordinates[0]
+        layers = stack.layers(parameters)
+        for index, (weight, bias) in enumerate(layers):
+            activation = activation @ weight[0] + bias[0]
+            if index < len(layers) - 1 or stack.architecture.output_activation == "sine":
+                activation = activation.sin()
+        return (activation * root).ravel()
+
+    jacobian = torch.autograd.functional.jacobian(predictions, stack.parameters)
+    return jacobian[:, 0] * stack.frequencies
+
+
+@given(problems())
+def test_the_matrix_of_the_rows_and_a_step_are_those_of_the_dense_jacobian(problem):
+    stack, rows = problem
+    fit = LeastSquaresFit(stack, rows)
+    jacobian = dense_jacobian(stack, rows)
+    size = len(jacobian)
+    torch.testing.assert_close(fit._gram, jacobian @ jacobian.T / size)
+    fit.review()
+    residual, noise, damping = fit._at.residual.reshape(-1), fit._noise, fit._damping
+    start = stack.parameters.clone()
+    fit._start = start - 0.01 * stack.frequencies
+    normal = jacobian.T @ jacobian / size
+    normal.diagonal().add_(noise + damping)
+    direction = torch.linalg.solve(normal, jacobian.T @ residual / size - noise * 0.01)
+    parameters, expected_loss = fit._propose(fit._factor(noise + damping))
+    torch.testing.assert_close(
+        parameters - start, direction * stack.frequencies, rtol=1e-5, atol=1e-9
+    )
+    expected = (residual - jacobian @ direction).square().mean().item()
+    assert expected_loss == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+@given(problems(), st.sampled_from([1e-4, 1e-2, 1.0]))
+def test_the_evidence_is_that_of_a_gaussian_process(problem, noise):
+    stack, rows = problem
+    fit = LeastSquaresFit(stack, rows)
+    target = fit._at.residual
+    size = target.numel()
+    covariance = fit._gram / noise + torch.eye(size)
+    variance = (target.view(-1) @ torch.linalg.solve(covariance, target.view(-1))) / size
+    process = torch.distributions.MultivariateNormal(
+        torch.zeros(size, dtype=torch.float64), variance * covariance
+    )
+    per_number = process.log_prob(target.view(-1)).item() / size
+    constant = -(1 + np.log(2 * np.pi)) / 2
+    assert fit._evidence_of(noise, target) == pytest.approx(per_number - constant, rel=1e-6)
+
+
+@given(problems())
+def test_no_step_raises_the_objective(problem):
+    fit = LeastSquaresFit(*problem)
+    fit.review()
+    before = fit._objective(fit._at)
+    for _ in range(4):
+        fit.step()
+        after = fit._objective(fit._at)
+        assert after <= before
+        before = after
+
+
+@pytest.mark.parametrize("name", ["two sines", "pole"])
+@pytest.mark.parametrize("random_state", range(3))
+def test_smooth_functions_to_eight_digits(name, random_state):
+    X, y = rows_of(name, 300, seed=random_state)
+    model = SirenRegressor(random_state=random_state).fit(X, y)
+    assert unexplained(model, name) < 1e-8
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.3])
+@pytest.mark.parametrize(("name", "n_features"), [("two sines", 1), ("pole", 1), ("product", 2)])
+def test_noise_is_not_memorised(name, n_features, noise):
+    X, y = rows_of(name, 200, n_features=n_features, noise=noise)
+    model = SirenRegressor(random_state=0).fit(X, y)
+    kernel = ConstantKernel() * RBF() + WhiteKernel()
+    process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0).fit(X, y)
+    assert np.std(model.predict(X) - y) > 0.7 * noise
+    assert unexplained(model, name, n_features) < 2.5 * unexplained(process, name, n_features)
+
+
+def test_nothing_but_noise_is_predicted_flat():
+    random = np.random.default_rng(0)
+    X, y = random.uniform(-1, 1, (200, 1)), random.normal(size=200)
+    new = np.linspace(-0.95, 0.95, 500)[:, None]
+    assert np.std(SirenRegressor(random_state=0).fit(X, y).predict(new)) < 0.4
+
+
+def test_weights_of_inverse_variance_help():
+    X, y = rows_of("two sines", 200)
+    random = np.random.default_rng(1)
+    deviation = np.where(random.uniform(size=200) < 0.5, 0.05, 1.0)
+    y = y + deviation * random.normal(size=200)
+    model = SirenRegressor(random_state=0)
+    plain = unexplained(model.fit(X, y), "two sines")
+    weighted = unexplained(model.fit(X, y, sample_weight=deviation**-2), "two sines")
+    assert weighted < 0.2 * plain
+
+
+def test_the_choice_of_omega_0_is_that_network():
+    X, y = rows_of("two sines", 100)
+    chosen = SirenRegressor((32, 32), random_state=0).fit(X, y)
+    assert chosen.omega_0_ in CANDIDATES
+    alone = SirenRegressor((32, 32), omega_0=chosen.omega_0_, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(alone.predict(X), chosen.predict(X))
+
+
+def test_several_outputs_share_a_network():
+    X, _ = rows_of("two sines", 100)
+    y = np.column_stack([FUNCTIONS["two sines"](X), 1e6 * FUNCTIONS["pole"](X)])
+    model = SirenRegressor(random_state=0).fit(X, y)
+    new = np.linspace(-0.95, 0.95, 500)[:, None]
+    truth = np.column_stack([FUNCTIONS["two sines"](new), 1e6 * FUNCTIONS["pole"](new)])
+    assert model.score(new, truth) > 1 - 1e-4
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "options", "expected"),
+    [
+        (500, {}, "lm"),
+        (501, {}, "adam"),
+        (50, {"loss": "huber"}, "adam"),
+        (50, {"alpha": 0.1}, "adam"),
+        (50, {"early_stopping": True}, "adam"),
+    ],
+)
+def test_what_auto_takes(n_rows, options, expected):
+    X, y = rows_of("pole", n_rows)
+    options = {"hidden_layer_sizes": (8, 8), "max_iter": 3, "random_state": 0, **options}
+    auto = SirenRegressor(omega_0=3.0, **options).fit(X, y)
+    named = SirenRegressor(omega_0=3.0, solver=expected, **options).fit(X, y)
+    np.testing.assert_array_equal(auto.predict(X), named.predict(X))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"loss": "huber"}, {"early_stopping": True}],
+    ids=str,
+)
+def test_what_least_squares_cannot(options):
+    X, y = rows_of("pole", 20)
+    with pytest.raises(ValueError, match=r"solver='lm' works without .*; set solver='adam'"):
+        SirenRegressor(solver="lm", random_state=0, **options).fit(X, y)
+
+
+def test_derivatives_are_not_fitted_by_least_squares():
+    X, y = rows_of("pole", 20)
+    with pytest.raises(ValueError, match="works without derivatives"):
+        SirenRegressor(solver="lm").fit(X, y, gradient=np.ones_like(X))
+
+
+def test_warm_start_goes_on():
+    X, y = rows_of("two sines", 100, noise=0.1)
+    model = SirenRegressor((32, 32), warm_start=True, max_iter=8, random_state=0).fit(X, y)
+    first = model.loss_curve_
+    model.fit(X, y)
+    assert model.loss_curve_[0] < 0.5 * first[0]
+    assert model.omega_0_ in CANDIDATES
+
+
+def test_time_ends_it():
+    X, y = rows_of("two sines", 100)
+    with pytest.warns(ConvergenceWarning, match="max_time"):
+        model = SirenRegressor(max_time=1e-9, random_state=0).fit(X, y)
+    assert model.n_iter_ == 1
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_progress_is_shown():
+    stack = SirenStack.initialize(
+        Architecture(1, (8,), 1), [3.0], [3.0], [torch.Generator()], dtype=torch.float64
+    )
+    X = torch.linspace(-1, 1, 20, dtype=torch.float64)[None, :, None]
+    seen = []
+    monitor = Monitor(progress=lambda n_iter, losses: seen.append((n_iter, losses.item())))
+    fitted, history = fit_least_squares(stack, TrainingRows(X, X.sin()), 20, monitor)
+    assert [n_iter for n_iter, _ in seen] == [10, 20][: len(seen)]
+    assert len(history.losses) <= 20
+    residual = evaluate(fitted, X) - X.sin()
+    assert residual.square().mean() < 1e-6
