@@ -169,8 +169,8 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         up to 0.1 and linear beyond.
 
     alpha : float, default=0.0
-        For "adam": strength of the L2 penalty; the objective is the weighted mean loss plus alpha / 2 times
-        the sum of the squared weights.
+        For "adam": strength of the L2 penalty; the objective is the weighted mean loss plus
+        alpha / 2 times the sum of the squared weights.
 
     gradient_weight, laplacian_weight : float, default=1.0
         Weight of these terms of the objective where derivatives are fitted, beside 1 for the
