@@ -64,7 +64,7 @@ def positions(name, n_rows, seed=0):
 def fit(name, n_rows, slopes, random_state=0):
     X = positions(name, n_rows)
     values, gradient = FUNCTIONS[name](X)
-    model = SirenRegressor(random_state=random_state)
+    model = SirenRegressor(solver="adam", random_state=random_state)
     return model.fit(X, values, gradient=gradient if slopes else None)
 
 

@@ -1,8 +1,8 @@
 """How near the default omega_0 comes to the best of ten, picked by the test error itself.
 
 Small tables of one to three variables, with and without noise; the error is 1 - R² against the
-noiseless truth at 2000 new points, and at least 1e-10. The paper's 30 stands beside. The candidates and "auto" take
-turns within a table, and every random state draws rows, noise and weights anew.
+noiseless truth at 2000 new points, and at least 1e-10. The paper's 30 stands beside. The candidates
+and "auto" take turns within a table, and every random state draws rows, noise and weights anew.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
 Functions of one to three variables: smooth, oscillating, and rough; two sizes each, without noise,
 with 10% noise, and with rows that are denser on one side. The error is 1 - R² against the noiseless
-truth at 2000 new points, and at least 1e-10. Every regressor has the settings that it is usually given, behind a
-scaler; they take turns in random order. Writes tables.png to the folder `figures`.
+truth at 2000 new points, and at least 1e-10. Every regressor has the settings that it is usually
+given, behind a scaler; they take turns in random order. Writes tables.png to the folder `figures`.
 """
 
 import argparse
