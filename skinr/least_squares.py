@@ -42,7 +42,7 @@ PATIENCE = 2
 LEAST_GAIN = 0.25
 """In nats."""
 
-INVISIBLE = 1e-12
+INVISIBLE = 1e-11
 """Share of the mean squared target that the float32 of predictions does not show."""
 
 TINY = 1e-300
