@@ -1,6 +1,7 @@
 """Fit functions of one and of two variables from small tables, and compare with the truth.
 
-The frequency and the share of noise are chosen by what the rows say. Writes fit_table.png to the folder `figures`.
+The frequency and the share of noise are chosen by what the rows say. Writes fit_table.png to the
+folder `figures`.
 """
 
 # %%

@@ -66,6 +66,13 @@ def in_child(work, *, kill_after=None, limits=()):
         return pipe.read(), 1024 * usage.ru_maxrss
 
 
+def seconds(work):
+    """Return how long it takes to do something."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
 def table(n_rows=100):
     """Return rows of one variable."""
     X = np.linspace(0, 1, n_rows)[:, None]
@@ -89,11 +96,12 @@ def kill_saves(n_kills, seed=0):
 
         def save_without_end():
             while True:
-                for model in models:
+                for model in reversed(models):
                     model.save(path)
 
+        duration = seconds(lambda: models[0].save(path))
         for _ in range(n_kills):
-            in_child(save_without_end, kill_after=random.uniform(0, 0.03))
+            in_child(save_without_end, kill_after=random.uniform(0, 6 * duration))
             predictions = SirenRegressor.load(path).predict(X)
             same = [np.array_equal(predictions, each) for each in expected]
             found[("first model", "second model")[same.index(True)]] += 1
@@ -118,7 +126,9 @@ def kill_checkpoints(n_kills, seed=0):
             with tempfile.TemporaryDirectory() as folder:
                 model.set_params(checkpoint=Path(folder) / "fit.checkpoint")
                 fit = partial(model.fit, X, y)
-                while not in_child(fit, kill_after=random.uniform(0.005, 0.03))[0]:
+                duration = seconds(partial(in_child, fit))
+                model.checkpoint.unlink()
+                while not in_child(fit, kill_after=random.uniform(0, duration / 2))[0]:
                     found["kills"] += 1
                 found["fits"] += 1
                 found["equal to the bit"] += np.array_equal(
