@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import ceil
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any, ClassVar, Literal, overload
+from typing import Any, ClassVar, Literal, NamedTuple, overload
 
 import joblib
 import numpy as np
@@ -58,6 +58,42 @@ RUN_PARAMETERS = {"checkpoint", "device", "max_time", "verbose"}
 """Parameters that say how a fit is run, not what it is."""
 
 Values = NDArray[np.floating[Any]]
+
+
+class Problem(NamedTuple):
+    """A fit that is ready for its first update.
+
+    Parameters
+    ----------
+    table : Table
+        All rows.
+    training : Table
+        Those that the network is fitted to.
+    layout : Layout
+    units : Units
+    stack : SirenStack
+        Of one network.
+    rows : TrainingRows
+        `training` as tensors.
+    held_out : TrainingRows or None
+        The rows that `early_stopping` holds out.
+    objective : Objective
+    rate : float
+        The highest learning rate.
+    generator : torch.Generator
+        Draws the order of the rows.
+    """
+
+    table: Table
+    training: Table
+    layout: Layout
+    units: Units
+    stack: SirenStack
+    rows: TrainingRows
+    held_out: TrainingRows | None
+    objective: Objective
+    rate: float
+    generator: torch.Generator
 
 
 class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEstimator):
@@ -400,40 +436,28 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         UserWarning
             If a checkpoint could not be written.
         """
-        continued = self.warm_start and hasattr(self, "network_")
-        table, layout = self._validate_rows(
-            X, y, sample_weight, gradient, laplacian, continued=continued
-        )
-        if layout.has_derivatives:
-            table, layout = with_implied_values(table, layout)
-        units = self._units if continued else self._new_units(table, layout)
-        random, generator = self._generators()
-        stack = self._make_stack(table, layout, generator, continued=continued)
-        training, validation = self._hold_out(table, random)
-        scaling, objective = self._objective(table, layout, units, stack)
-        rate = self._peak_rate(stack, layout)
-        rows = _to_rows(training, units, scaling, stack)
-        held_out = None if validation is None else _to_rows(validation, units, scaling, stack)
-        checkpoint = self._checkpoint(table, stack)
+        problem = self._prepare(X, y, sample_weight, gradient, laplacian)
+        stack, layout, units = problem.stack, problem.layout, problem.units
+        checkpoint = self._checkpoint(problem)
         with (
             progress_bar(self.max_iter, bool(self.verbose)) as progress,
             Interruption(self.max_time) as interruption,
         ):
-            stopping = self._early_stopping(stack, held_out, objective)
+            stopping = self._early_stopping(problem)
             history = train(
                 stack,
-                rows,
-                objective,
+                problem.rows,
+                problem.objective,
                 self._adam(stack),
-                learning_rates(self.learning_rate, rate, self.max_iter),
+                learning_rates(self.learning_rate, problem.rate, self.max_iter),
                 batch_size=self._batch_size(),
-                generators=[generator],
+                generators=[problem.generator],
                 monitor=Monitor(progress, stopping, interruption, checkpoint),
             )
         if layout.has_derivatives:
-            units = _settle_constant(stack, units, training, layout)
+            units = _settle_constant(stack, units, problem.training, layout)
         self._adam_state: AdamState | None = None
-        self._finish(stack, units, rate, history)
+        self._finish(stack, units, problem.rate, history)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -585,6 +609,39 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+    def _prepare(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        gradient: ArrayLike | None = None,
+        laplacian: ArrayLike | None = None,
+    ) -> Problem:
+        """Do all of a fit that comes before the first update."""
+        continued = self.warm_start and hasattr(self, "network_")
+        table, layout = self._validate_rows(
+            X, y, sample_weight, gradient, laplacian, continued=continued
+        )
+        if layout.has_derivatives:
+            table, layout = with_implied_values(table, layout)
+        units = self._units if continued else self._new_units(table, layout)
+        random, generator = self._generators()
+        stack = self._make_stack(table, layout, generator, continued=continued)
+        training, validation = self._hold_out(table, random)
+        scaling, objective = self._objective(table, layout, units, stack)
+        return Problem(
+            table=table,
+            training=training,
+            layout=layout,
+            units=units,
+            stack=stack,
+            rows=_to_rows(training, units, scaling, stack),
+            held_out=None if validation is None else _to_rows(validation, units, scaling, stack),
+            objective=objective,
+            rate=self._peak_rate(stack, layout),
+            generator=generator,
+        )
 
     def _validate_rows(
         self,
@@ -762,22 +819,20 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         )
         return table.take(np.sort(training)), table.take(np.sort(validation))
 
-    def _early_stopping(
-        self, stack: SirenStack, held_out: TrainingRows | None, objective: Objective
-    ) -> EarlyStopping | None:
-        if held_out is None:
+    def _early_stopping(self, problem: Problem) -> EarlyStopping | None:
+        if problem.held_out is None:
             return None
         return EarlyStopping(
-            stack,
-            held_out,
-            objective,
+            problem.stack,
+            problem.held_out,
+            problem.objective,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
             batch_size=self._batch_size(),
             max_iter=self.max_iter,
         )
 
-    def _checkpoint(self, table: Table, stack: SirenStack) -> Checkpoint | None:
+    def _checkpoint(self, problem: Problem) -> Checkpoint | None:
         if self.checkpoint is None:
             return None
         if not isinstance(self.random_state, Integral):
@@ -790,9 +845,8 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
             for name, value in self.get_params(deep=False).items()
             if name not in RUN_PARAMETERS
         }
-        return Checkpoint(
-            self.checkpoint, joblib.hash([parameters, *table, stack.parameters.numpy(force=True)])
-        )
+        weights = problem.stack.parameters.numpy(force=True)
+        return Checkpoint(self.checkpoint, joblib.hash([parameters, *problem.table, weights]))
 
     def _batch_size(self) -> int:
         return AUTO_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size)
