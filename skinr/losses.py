@@ -52,17 +52,18 @@ class Objective:
     ----------
     stack : SirenStack
     loss : {"squared_error", "absolute_error", "huber"}
-    alpha : float
+    alpha : float or sequence of K floats
         Strength of the L2 penalty on the weights W, the frequencies not folded; biases are free.
     """
 
-    def __init__(self, stack: SirenStack, loss: str, alpha: float) -> None:
+    def __init__(self, stack: SirenStack, loss: str, alpha: float | Sequence[float]) -> None:
         self._loss = LOSSES[loss]
         self._stack = stack
         self._batch_size = 0
         self._decay: Tensor | None = None
-        if alpha > 0:
-            self._decay = alpha / stack.frequencies.square()
+        alphas = stack.parameters.new_tensor(alpha).reshape(-1, 1)
+        if (alphas > 0).any():
+            self._decay = alphas / stack.frequencies.square()
             for _, bias in stack.layers(self._decay):
                 bias.zero_()
 
@@ -176,7 +177,7 @@ class JetObjective(Objective):
     ----------
     stack : SirenStack
     loss : {"squared_error", "absolute_error", "huber"}
-    alpha : float
+    alpha : float or sequence of K floats
     terms : sequence of Term
     operators : sequence of QuadraticForm
         The second-order components of the jets.
@@ -186,7 +187,7 @@ class JetObjective(Objective):
         self,
         stack: SirenStack,
         loss: str,
-        alpha: float,
+        alpha: float | Sequence[float],
         terms: Sequence[Term],
         operators: Sequence[QuadraticForm],
     ) -> None:

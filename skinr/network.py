@@ -269,6 +269,32 @@ class SirenStack:
         stack.parameters *= stack.frequencies
         return stack
 
+    @classmethod
+    def join(cls, stacks: Sequence[SirenStack]) -> SirenStack:
+        """Put stacks of one architecture together, in a copy.
+
+        Parameters
+        ----------
+        stacks : sequence of SirenStack
+
+        Returns
+        -------
+        stack : SirenStack
+        """
+        return cls(
+            stacks[0].architecture,
+            [omega for stack in stacks for omega in stack.omega_0],
+            [omega for stack in stacks for omega in stack.hidden_omega_0],
+            torch.cat([stack.parameters for stack in stacks]),
+        )
+
+    def take(self, k: int) -> SirenStack:
+        """Return a copy of network k as a stack of one."""
+        parameters = self.parameters[k : k + 1].clone()
+        return SirenStack(
+            self.architecture, [self.omega_0[k]], [self.hidden_omega_0[k]], parameters
+        )
+
     def network(self, k: int) -> Siren:
         """Return network k as a plain module, its frequencies no longer folded.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
-from torch import Tensor
+from torch import Tensor, nn
 
 from skinr.scaling import CHUNK_SIZE, AffineMap
 
@@ -99,12 +99,15 @@ class TrainingRows(NamedTuple):
         Non-negative weights of mean 1.
     implied : Tensor of bool of the shape of `targets`, or None
         Targets that are no data but a guide for the first updates.
+    lengths : tuple of K ints or None
+        The number of rows of each set, where they differ; what comes after them does not count.
     """
 
     coordinates: Tensor
     targets: Tensor
     weight: Tensor | None = None
     implied: Tensor | None = None
+    lengths: tuple[int, ...] | None = None
 
     @classmethod
     def from_table(
@@ -139,9 +142,51 @@ class TrainingRows(NamedTuple):
             None if table.implied is None else torch.as_tensor(table.implied, device=device)[None],
         )
 
+    @classmethod
+    def join(cls, sets: Sequence[TrainingRows], batch_size: int) -> TrainingRows:
+        """Put sets side by side, one for each network, the shorter ones filled up.
+
+        Mini-batches never draw the rows that fill a set up, and they have no weight where the
+        whole is one batch: each network is fitted to its own rows, as it would be alone.
+
+        Parameters
+        ----------
+        sets : sequence of K TrainingRows
+            Of values, no derivatives: with leading axes of length 1, and nothing implied.
+        batch_size : int
+            Either all sets have more rows than that, or none has.
+
+        Returns
+        -------
+        rows : TrainingRows
+        """
+        lengths = tuple(rows.n_rows for rows in sets)
+        longest = max(lengths)
+        is_uneven = min(lengths) < longest
+
+        def join(parts: Iterable[Tensor]) -> Tensor:
+            return torch.cat(
+                [nn.functional.pad(part, (0, 0, 0, longest - part.shape[1])) for part in parts]
+            )
+
+        weight = None
+        fills_batch = is_uneven and longest <= batch_size
+        if fills_batch or any(rows.weight is not None for rows in sets):
+            weight = join(
+                (torch.ones_like(rows.coordinates[..., :1]) if rows.weight is None else rows.weight)
+                * (longest / rows.n_rows if fills_batch else 1)
+                for rows in sets
+            )
+        return cls(
+            join(rows.coordinates for rows in sets),
+            join(rows.targets for rows in sets),
+            weight,
+            lengths=lengths if is_uneven else None,
+        )
+
     @property
     def n_rows(self) -> int:
-        """Number of rows of each network."""
+        """Number of rows of each network, the longest set's where they differ."""
         return self.coordinates.shape[1]
 
     def forget_implied(self) -> None:
@@ -172,9 +217,10 @@ class TrainingRows(NamedTuple):
         if batch_size >= self.n_rows:
             while True:
                 yield self
+        lengths = self.lengths or [self.n_rows] * len(generators)
         orders = [
-            islice(_shuffled(self.n_rows, batch_size, generator), first, None)
-            for generator in generators
+            islice(_shuffled(n_rows, batch_size, generator), first, None)
+            for n_rows, generator in zip(lengths, generators, strict=True)
         ]
         while True:
             index = torch.stack([next(order) for order in orders]).to(self.coordinates.device)

@@ -51,6 +51,16 @@ class History(NamedTuple):
     n_step_backs: NDArray[np.float64]
     interruption: str | None
 
+    def take(self, k: int) -> History:
+        """Return what happened to network k, as the history of a stack of one."""
+        scores = self.validation_scores
+        return History(
+            self.losses[:, k : k + 1],
+            None if scores is None else scores[:, k : k + 1],
+            self.n_step_backs[k : k + 1],
+            self.interruption,
+        )
+
 
 class Safeguard:
     """Keeps the last good state of each network, and goes back to it where a loss diverges.

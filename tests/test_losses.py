@@ -28,7 +28,7 @@ def test_value_and_derivative_agree_with_torch(name, residuals):
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize("alpha", [0.0, 0.1, (0.1, 0.0)])
 @pytest.mark.parametrize("output_activation", ["identity", "sine"])
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_objective_agrees_with_autograd(name, weighted, alpha, output_activation, depth):
@@ -49,7 +49,8 @@ def test_objective_agrees_with_autograd(name, weighted, alpha, output_activation
         errors = REFERENCES[name](network(rows.coordinates[0]), rows.targets[k], reduction="none")
         weight = rows.weight[k] if weighted else 1.0
         squares = sum(linear.weight.square().sum() for linear in network.linears)
-        expected = (weight * errors).mean() + alpha / 2 * squares
+        own_alpha = alpha[k] if isinstance(alpha, tuple) else alpha
+        expected = (weight * errors).mean() + own_alpha / 2 * squares
         expected.backward()
         torch.testing.assert_close(losses[k], expected.detach())
         by_weight = stack.layers(gradient * stack.frequencies)

@@ -49,6 +49,17 @@ def test_stack_equals_its_networks(architecture, omegas):
         torch.testing.assert_close(together[k], stack.network(k)(X[k]), atol=1e-10, rtol=0)
 
 
+@given(architectures, st.lists(st.floats(0.5, 30), min_size=1, max_size=3))
+def test_join_puts_together_what_take_takes_out(architecture, omegas):
+    stack = make_stack(architecture, omegas)
+    joined = SirenStack.join([stack.take(k) for k in range(len(omegas))])
+    assert (joined.omega_0, joined.hidden_omega_0) == (stack.omega_0, stack.hidden_omega_0)
+    assert torch.equal(joined.parameters, stack.parameters)
+    assert torch.equal(joined.frequencies, stack.frequencies)
+    joined.parameters.zero_()
+    assert stack.parameters.any()
+
+
 @given(architectures, st.lists(st.floats(0.5, 30), min_size=1, max_size=3), st.booleans())
 def test_backward_agrees_with_autograd(architecture, omegas, shared_rows):
     stack = make_stack(architecture, omegas, dtype=torch.float64)

@@ -52,6 +52,24 @@ def test_a_stack_learns_what_its_networks_learn_alone(batch_size, frequencies):
         np.testing.assert_allclose(history.losses[:, k], alone_history.losses[:, 0], atol=1e-8)
 
 
+@pytest.mark.parametrize("batch_size", [16, 1000], ids=["mini-batches", "full batch"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_networks_with_different_numbers_of_rows_learn_what_they_learn_alone(batch_size, weighted):
+    sets = [make_rows(n_rows) for n_rows in (60, 57, 41)]
+    if weighted:
+        weight = torch.linspace(0.5, 1.5, 57, dtype=torch.float64)[None, :, None]
+        sets[1] = sets[1]._replace(weight=weight)
+    alone = [make_stack([5.0], [k]) for k in range(3)]
+    together = SirenStack.join(alone)
+    history = fit(
+        together, TrainingRows.join(sets, batch_size), batch_size=batch_size, seeds=[5, 6, 7]
+    )
+    for k, (stack, rows) in enumerate(zip(alone, sets, strict=True)):
+        alone_history = fit(stack, rows, batch_size=batch_size, seeds=[5 + k])
+        torch.testing.assert_close(together.parameters[k], stack.parameters[0], atol=1e-6, rtol=0)
+        np.testing.assert_allclose(history.take(k).losses, alone_history.losses, atol=1e-8)
+
+
 def test_it_learns():
     stack, rows = make_stack([5.0], [0]), make_rows()
     history = fit(stack, rows)
