@@ -7,13 +7,15 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise
 from math import ceil, inf, isfinite
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import joblib
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
+from skinr.device import available_devices
 from skinr.losses import Objective
 from skinr.network import SirenStack
 from skinr.optimizers import AdamState, learning_rates
@@ -21,11 +23,25 @@ from skinr.regressor import Problem, SirenRegressor
 from skinr.rows import TrainingRows
 from skinr.training import CHECK_INTERVAL, STEP_BACK_FACTOR, History, Monitor, train
 
-GROUP_SIZE = 24
-"""Fits of a group on a CPU; more of them would not be faster."""
+CPU_GROUP_SIZE = 24
+"""Most fits of a group on a CPU, where larger stacks are no faster."""
+
+GPU_GROUP_SIZE = 1024
+"""Most fits of a group elsewhere."""
+
+T = TypeVar("T")
 
 HALVINGS = (0.25, 0.5)
 """Shares of the updates after which the worse half of the candidates is dropped."""
+
+STACK_BYTES = 2**30
+"""Memory that a stack may take on a CPU."""
+
+SHARE_OF_MEMORY = 0.8
+"""Share of a GPU's free memory that a stack may take."""
+
+N_COPIES = 16
+"""Tensors of the size of the parameters that training keeps."""
 
 PER_NETWORK = {
     "alpha",
@@ -146,16 +162,27 @@ def make_groups(fits: Sequence[Fit], n_workers: int) -> list[list[int]]:
     -------
     groups : list of lists of indices
     """
-    size = min(GROUP_SIZE, ceil(len(fits) / n_workers))
+    share = ceil(len(fits) / n_workers)
     by_shape: dict[Hashable, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for index, fit in enumerate(fits):
         shape = index if fit.goes_alone else fit.shared
         by_shape[shape][fit.candidate].append(index)
-    return [group for folds in by_shape.values() for group in _fill(folds.values(), size)]
+    groups = []
+    for folds in by_shape.values():
+        first = next(iter(folds.values()))[0]
+        largest = CPU_GROUP_SIZE if _is_for_cpu(fits[first]) else GPU_GROUP_SIZE
+        groups += _fill(folds.values(), min(share, largest))
+    return groups
 
 
-def _fill(parts: Iterable[list[int]], size: int) -> list[list[int]]:
-    groups: list[list[int]] = []
+def _is_for_cpu(fit: Fit) -> bool:
+    device = fit.regressor.device
+    return device == "cpu" or (device == "auto" and available_devices() == ["cpu"])
+
+
+def _fill(parts: Iterable[list[T]], size: int) -> list[list[T]]:
+    """Put parts together into groups of up to `size`, or of one part where it is larger."""
+    groups: list[list[T]] = []
     for part in parts:
         if groups and len(groups[-1]) + len(part) <= size:
             groups[-1] += part
@@ -191,7 +218,8 @@ def fit_group(fits: Sequence[Fit], *, halving: bool = False) -> list[Outcome]:
         except Exception:
             failed.add(index)
     for runs in by_shape.values():
-        _train(runs, halving=halving)
+        for portion in _portions(runs):
+            _train_in_memory(portion, halving=halving)
     seconds = (perf_counter() - start) / len(fits)
     return [
         Outcome(None if index in failed else fit.regressor, seconds)
@@ -209,6 +237,8 @@ class Run(NamedTuple):
     stack : SirenStack
         Its network, as a stack of one.
     state : AdamState
+    generator_state : Tensor
+        Of the generator that draws the order of the rows.
     history : History
     """
 
@@ -216,6 +246,7 @@ class Run(NamedTuple):
     problem: Problem
     stack: SirenStack
     state: AdamState
+    generator_state: Tensor
     history: History
 
     @classmethod
@@ -225,13 +256,27 @@ class Run(NamedTuple):
         problem = fit.regressor._prepare(**fit.arguments)
         zeros = torch.zeros_like(problem.stack.parameters)
         history = History(np.empty((0, 1)), None, np.zeros(1), None)
-        return cls(fit, problem, problem.stack, AdamState(zeros, zeros, 0), history)
+        state = AdamState(zeros, zeros, 0)
+        return cls(fit, problem, problem.stack, state, problem.generator.get_state(), history)
 
     @property
     def shape(self) -> Hashable:
         """What the networks of a stack have in common beside their parameters."""
         fills_batch = self.problem.rows.n_rows <= self.fit.regressor._batch_size()
         return self.stack.architecture, self.stack.parameters.device, fills_batch
+
+    @property
+    def n_bytes(self) -> int:
+        """About what training takes: activations, cosines and residuals, parameters and rows."""
+        architecture, rows = self.stack.architecture, self.problem.rows
+        widths = sum(fan_out for _, fan_out in architecture.layer_shapes)
+        batch_size = min(rows.n_rows, self.fit.regressor._batch_size())
+        n_numbers = (
+            batch_size * (2 * widths + 3 * architecture.n_outputs + architecture.n_features)
+            + N_COPIES * architecture.n_parameters
+            + 2 * rows.n_rows * (architecture.n_features + architecture.n_outputs + 1)
+        )
+        return n_numbers * self.stack.parameters.element_size()
 
     @property
     def rate(self) -> float:
@@ -241,6 +286,48 @@ class Run(NamedTuple):
     def finish(self) -> None:
         """Make the regressor the one that this run has come to, and warn if it diverged."""
         self.fit.regressor._finish(self.stack, self.problem.units, self.problem.rate, self.history)
+
+
+def _portions(runs: list[Run]) -> list[list[Run]]:
+    """Divide runs of one shape into stacks that fit into the memory of their device."""
+    memory = _free_memory(runs[0].stack.parameters.device)
+    return _fill(_by_candidate(runs), max(1, memory // runs[0].n_bytes))
+
+
+def _free_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(SHARE_OF_MEMORY * free)
+    return STACK_BYTES
+
+
+def _by_candidate(runs: list[Run]) -> list[list[Run]]:
+    candidates: dict[int, list[Run]] = defaultdict(list)
+    for run in runs:
+        candidates[run.fit.candidate].append(run)
+    return list(candidates.values())
+
+
+def _train_in_memory(runs: list[Run], *, halving: bool) -> None:
+    """Train runs as one stack, or as two where the memory does not suffice."""
+    try:
+        _train(runs, halving=halving)
+        return
+    except (RuntimeError, MemoryError) as error:
+        if len(runs) == 1 or not _is_out_of_memory(error):
+            raise
+    parts = _by_candidate(runs)
+    if len(parts) == 1:
+        parts = [[run] for run in runs]
+    middle = len(parts) // 2
+    for half in (parts[:middle], parts[middle:]):
+        _train_in_memory([run for part in half for run in part], halving=halving)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or (
+        "can't allocate memory" in str(error) or "out of memory" in str(error)
+    )
 
 
 def _train(runs: list[Run], *, halving: bool) -> None:
@@ -263,6 +350,7 @@ def _advance(runs: list[Run], first: int, last: int) -> list[Run]:
     stack = SirenStack.join([run.stack for run in runs])
     optimizer = regressor._adam(stack, AdamState.join([run.state for run in runs]))
     peak = max(run.rate for run in runs)
+    generators = [torch.Generator().set_state(run.generator_state) for run in runs]
     optimizer.slow_down(stack.parameters.new_tensor([run.rate / peak for run in runs]))
     history = train(
         stack,
@@ -271,13 +359,14 @@ def _advance(runs: list[Run], first: int, last: int) -> list[Run]:
         optimizer,
         learning_rates(regressor.learning_rate, peak, regressor.max_iter)[first:last],
         batch_size=batch_size,
-        generators=[run.problem.generator for run in runs],
+        generators=generators,
         monitor=Monitor(),
     )
     return [
         run._replace(
             stack=stack.take(k),
             state=optimizer.state.take(k),
+            generator_state=generators[k].get_state(),
             history=run.history.extend(history.take(k)),
         )
         for k, run in enumerate(runs)

@@ -121,7 +121,7 @@ def test_what_cannot_share_a_stack_is_grouped_or_fitted_alone(chirp, stacks, gri
 
 
 def test_large_grids_make_several_groups(chirp, stacks, monkeypatch):
-    monkeypatch.setattr(skinr.groups, "GROUP_SIZE", 7)
+    monkeypatch.setattr(skinr.groups, "CPU_GROUP_SIZE", 7)
     SirenSearchCV(small(max_iter=20), OMEGAS, cv=3).fit(*chirp)
     assert stacks == [6, 6]
 
