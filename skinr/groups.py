@@ -31,8 +31,8 @@ GPU_GROUP_SIZE = 1024
 
 T = TypeVar("T")
 
-HALVINGS = (0.25, 0.5)
-"""Shares of the updates after which the worse half of the candidates is dropped."""
+N_LOOKS = 10
+"""Looks at the scores of candidates that race, the last of them at the end."""
 
 STACK_BYTES = 2**30
 """Memory that a stack may take on a CPU."""
@@ -191,15 +191,15 @@ def _fill(parts: Iterable[list[T]], size: int) -> list[list[T]]:
     return groups
 
 
-def fit_group(fits: Sequence[Fit], *, halving: bool = False) -> list[Outcome]:
+def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
     """Do the fits of a group, those of one shape as a stack.
 
     Parameters
     ----------
     fits : sequence of Fit
-    halving : bool, default=False
-        Whether to drop the worse half of the candidates now and then: their networks remain as
-        they are by then.
+    racing : bool, default=False
+        Whether to drop candidates that can't win any more: their networks remain as they are by
+        then.
 
     Returns
     -------
@@ -219,7 +219,7 @@ def fit_group(fits: Sequence[Fit], *, halving: bool = False) -> list[Outcome]:
             failed.add(index)
     for runs in by_shape.values():
         for portion in _portions(runs):
-            _train_in_memory(portion, halving=halving)
+            _train_in_memory(portion, racing=racing)
     seconds = (perf_counter() - start) / len(fits)
     return [
         Outcome(None if index in failed else fit.regressor, seconds)
@@ -308,10 +308,10 @@ def _by_candidate(runs: list[Run]) -> list[list[Run]]:
     return list(candidates.values())
 
 
-def _train_in_memory(runs: list[Run], *, halving: bool) -> None:
+def _train_in_memory(runs: list[Run], *, racing: bool) -> None:
     """Train runs as one stack, or as two where the memory does not suffice."""
     try:
-        _train(runs, halving=halving)
+        _train(runs, racing=racing)
         return
     except (RuntimeError, MemoryError) as error:
         if len(runs) == 1 or not _is_out_of_memory(error):
@@ -321,7 +321,7 @@ def _train_in_memory(runs: list[Run], *, halving: bool) -> None:
         parts = [[run] for run in runs]
     middle = len(parts) // 2
     for half in (parts[:middle], parts[middle:]):
-        _train_in_memory([run for part in half for run in part], halving=halving)
+        _train_in_memory([run for part in half for run in part], racing=racing)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -330,17 +330,46 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def _train(runs: list[Run], *, halving: bool) -> None:
+def _train(runs: list[Run], *, racing: bool) -> None:
     """Train runs of one shape to their end, or until they are dropped."""
     max_iter = runs[0].fit.regressor.max_iter
-    shares = HALVINGS if halving else ()
-    stops = {round(share * max_iter / CHECK_INTERVAL) * CHECK_INTERVAL for share in shares}
-    for first, last in pairwise(sorted({0, *stops, max_iter})):
+    n_parts = N_LOOKS if racing else 1
+    looks = {CHECK_INTERVAL * (k * max_iter // (n_parts * CHECK_INTERVAL)) for k in range(n_parts)}
+    scores: dict[int, float] = {}
+    for first, last in pairwise([*sorted(looks), max_iter]):
         runs = _advance(runs, first, last)
         for run in runs:
             run.finish()
         if last < max_iter:
-            runs = _better_half(runs)
+            earlier, scores = scores, _mean_scores(runs)
+            lost = _lost(earlier, scores, (max_iter - last) / (last - first))
+            runs = [run for run in runs if run.fit.candidate not in lost]
+
+
+def _mean_scores(runs: list[Run]) -> dict[int, float]:
+    scores: dict[int, list[float]] = defaultdict(list)
+    for run in runs:
+        assert run.fit.judge is not None
+        scores[run.fit.candidate].append(run.fit.judge.score())
+    return {candidate: float(np.mean(folds)) for candidate, folds in scores.items()}
+
+
+def _lost(earlier: dict[int, float], scores: dict[int, float], left: float) -> set[int]:
+    """Return the candidates that at their pace will not reach the score that the best one has.
+
+    Parameters
+    ----------
+    earlier, scores : dict
+        Mean scores of the candidates at the last look, if there was one, and now.
+    left : float
+        What is left of the training, in units of the time between the two.
+    """
+    best = max(scores.values())
+    return {
+        candidate
+        for candidate, score in scores.items()
+        if score + left * max(0.0, score - earlier.get(candidate, -inf)) < best
+    }
 
 
 def _advance(runs: list[Run], first: int, last: int) -> list[Run]:
@@ -371,14 +400,3 @@ def _advance(runs: list[Run], first: int, last: int) -> list[Run]:
         )
         for k, run in enumerate(runs)
     ]
-
-
-def _better_half(runs: list[Run]) -> list[Run]:
-    """Return the runs of those candidates whose mean score is in the better half."""
-    scores: dict[int, list[float]] = defaultdict(list)
-    for run in runs:
-        assert run.fit.judge is not None
-        scores[run.fit.candidate].append(run.fit.judge.score())
-    ranking = sorted(scores, key=lambda candidate: float(np.mean(scores[candidate])), reverse=True)
-    kept = set(ranking[: ceil(len(ranking) / 2)])
-    return [run for run in runs if run.fit.candidate in kept]

@@ -63,8 +63,10 @@ class SirenSearchCV(GridSearchCV):
         As in `GridSearchCV`.
 
     n_jobs : int or None, default=None
-        Number of groups of networks that are trained at a time, by the joblib backend in use.
-        Where the candidates differ in `n_iter` or size, scores are computed in this process.
+        Number of groups of networks that are trained at a time, by the joblib backend in use, as
+        in `GridSearchCV`. Scores are computed in this process. A group has at most 24 networks on
+        a CPU and 1024 on a GPU, or fewer where that would leave workers idle; a worker divides it
+        further where memory is short.
 
     refit : bool, str or callable, default=True
         As in `GridSearchCV`.
@@ -87,10 +89,12 @@ class SirenSearchCV(GridSearchCV):
     random_state : int, RandomState instance or None, default=None
         Of the draws where `n_iter` is given.
 
-    halving : bool, default=False
-        Whether to drop the worse half of the candidates of a group after a quarter and after half
-        of the updates, by their mean score so far. `cv_results_["dropped"]` marks them; their
-        scores are those of the moment, and they rank behind the others.
+    racing : bool, default=False
+        Whether to drop candidates that are clearly losing to others of their group. Every tenth of
+        the updates all are scored, and those go that would not reach, if they went on gaining at
+        the pace of the last tenth to the very end, the mean score that the best one has by now.
+        `cv_results_["dropped"]` marks them; their scores are those of the moment, and they rank
+        behind the others.
 
     memory : str, joblib.Memory or None, default=None
         A folder that keeps what each group of fits has come to. A search that was interrupted,
@@ -125,7 +129,7 @@ class SirenSearchCV(GridSearchCV):
         **GridSearchCV._parameter_constraints,
         "n_iter": [None, Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
-        "halving": ["boolean"],
+        "racing": ["boolean"],
         "memory": [None, str, HasMethods(["cache"])],
     }
 
@@ -144,7 +148,7 @@ class SirenSearchCV(GridSearchCV):
         error_score: float | str = np.nan,
         return_train_score: bool = False,
         random_state: int | np.random.RandomState | None = None,
-        halving: bool = False,
+        racing: bool = False,
         memory: str | joblib.Memory | None = None,
     ) -> None:
         super().__init__(
@@ -161,7 +165,7 @@ class SirenSearchCV(GridSearchCV):
         )
         self.n_iter = n_iter
         self.random_state = random_state
-        self.halving = halving
+        self.racing = racing
         self.memory = memory
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -192,9 +196,9 @@ class SirenSearchCV(GridSearchCV):
                 "estimator must be a SirenRegressor or a Pipeline that ends in one; "
                 f"{self.estimator!r} given."
             )
-        if self.halving and _is_multimetric(self.scoring) and not isinstance(self.refit, str):
+        if self.racing and _is_multimetric(self.scoring) and not isinstance(self.refit, str):
             raise ValueError(
-                "halving=True goes by one score: with several in scoring, refit must name it; "
+                "racing=True goes by one score: with several in scoring, refit must name it; "
                 f"refit={self.refit!r} given."
             )
         search = copy(self)
@@ -204,7 +208,7 @@ class SirenSearchCV(GridSearchCV):
             search.scoring = scorer
         candidates = self._candidates()
         with parallel_config(backend="sequential"):
-            rehearsal = Rehearsal(self.estimator, scorer, self.refit, with_judges=self.halving)
+            rehearsal = Rehearsal(self.estimator, scorer, self.refit, with_judges=self.racing)
             for candidate in candidates:
                 rehearsal.run(candidate, X, y, search.cv, params)
         outcomes = self._train(rehearsal.fits)
@@ -235,7 +239,7 @@ class SirenSearchCV(GridSearchCV):
         groups = make_groups(list(fits.values()), effective_n_jobs(self.n_jobs))
         do_group = check_memory(self.memory).cache(fit_group)
         outcomes = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch)(
-            delayed(do_group)([fits[keys[index]] for index in group], halving=self.halving)
+            delayed(do_group)([fits[keys[index]] for index in group], racing=self.racing)
             for group in groups
         )
         return {
@@ -247,10 +251,10 @@ class SirenSearchCV(GridSearchCV):
     def _run_search(self, evaluate_candidates: Callable[..., dict[str, Any]]) -> None:
         """Score the candidates, which have been trained."""
         candidates, seconds, dropped = self._trained
-        more = {"dropped": dropped} if self.halving else None
+        more = {"dropped": dropped} if self.racing else None
         results = evaluate_candidates(candidates, more_results=more)
         results["mean_fit_time"] += seconds
-        if self.halving:
+        if self.racing:
             for name in [name for name in results if name.startswith("rank_test_")]:
                 ranks = results[name] + len(candidates) * np.array(dropped)
                 results[name] = rankdata(ranks, method="min").astype(np.int32)

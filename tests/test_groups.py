@@ -130,3 +130,12 @@ def test_the_estimate_of_the_memory_is_near_what_torch_allocates(batch_size, hid
             peak = max(peak, in_use)
     estimate = sum(run.n_bytes for run in runs)
     assert 0.7 < estimate / peak < 1.6
+
+
+def test_those_lose_that_fall_behind_at_their_pace():
+    earlier = {0: 0.5, 1: 0.2, 2: 0.55, 3: 0.6, 4: -np.inf, 5: 0.5}
+    scores = {0: 0.9, 1: 0.5, 2: 0.6, 3: 0.5, 4: 0.0, 5: -np.inf}
+    assert skinr.groups._lost(earlier, scores, 3.0) == {2, 3, 5}
+    assert skinr.groups._lost({}, scores, 3.0) == {5}
+    assert skinr.groups._lost({}, {0: -np.inf, 1: -np.inf}, 3.0) == set()
+    assert skinr.groups._lost({0: -np.inf}, {0: -np.inf}, 3.0) == set()
