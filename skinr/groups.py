@@ -336,14 +336,15 @@ def _train(runs: list[Run], *, racing: bool) -> None:
     n_parts = N_LOOKS if racing else 1
     looks = {CHECK_INTERVAL * (k * max_iter // (n_parts * CHECK_INTERVAL)) for k in range(n_parts)}
     scores: dict[int, float] = {}
+    losing: set[int] = set()
     for first, last in pairwise([*sorted(looks), max_iter]):
         runs = _advance(runs, first, last)
         for run in runs:
             run.finish()
         if last < max_iter:
             earlier, scores = scores, _mean_scores(runs)
-            lost = _lost(earlier, scores, (max_iter - last) / (last - first))
-            runs = [run for run in runs if run.fit.candidate not in lost]
+            before, losing = losing, _losing(earlier, scores, (max_iter - last) / (last - first))
+            runs = [run for run in runs if run.fit.candidate not in before & losing]
 
 
 def _mean_scores(runs: list[Run]) -> dict[int, float]:
@@ -354,7 +355,7 @@ def _mean_scores(runs: list[Run]) -> dict[int, float]:
     return {candidate: float(np.mean(folds)) for candidate, folds in scores.items()}
 
 
-def _lost(earlier: dict[int, float], scores: dict[int, float], left: float) -> set[int]:
+def _losing(earlier: dict[int, float], scores: dict[int, float], left: float) -> set[int]:
     """Return the candidates that at their pace will not reach the score that the best one has.
 
     Parameters

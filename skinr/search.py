@@ -90,9 +90,9 @@ class SirenSearchCV(GridSearchCV):
         Of the draws where `n_iter` is given.
 
     racing : bool, default=False
-        Whether to drop candidates that are clearly losing to others of their group. Every tenth of
-        the updates all are scored, and those go that would not reach, if they went on gaining at
-        the pace of the last tenth to the very end, the mean score that the best one has by now.
+        Whether to drop candidates that are clearly losing to others of their group. All are scored
+        every tenth of the updates; those go that, twice in a row, would not reach the mean score
+        that the best one has, if they went on gaining at the pace of the last tenth to the end.
         `cv_results_["dropped"]` marks them; their scores are those of the moment, and they rank
         behind the others.
 

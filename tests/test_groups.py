@@ -135,7 +135,7 @@ def test_the_estimate_of_the_memory_is_near_what_torch_allocates(batch_size, hid
 def test_those_lose_that_fall_behind_at_their_pace():
     earlier = {0: 0.5, 1: 0.2, 2: 0.55, 3: 0.6, 4: -np.inf, 5: 0.5}
     scores = {0: 0.9, 1: 0.5, 2: 0.6, 3: 0.5, 4: 0.0, 5: -np.inf}
-    assert skinr.groups._lost(earlier, scores, 3.0) == {2, 3, 5}
-    assert skinr.groups._lost({}, scores, 3.0) == {5}
-    assert skinr.groups._lost({}, {0: -np.inf, 1: -np.inf}, 3.0) == set()
-    assert skinr.groups._lost({0: -np.inf}, {0: -np.inf}, 3.0) == set()
+    assert skinr.groups._losing(earlier, scores, 3.0) == {2, 3, 5}
+    assert skinr.groups._losing({}, scores, 3.0) == {5}
+    assert skinr.groups._losing({}, {0: -np.inf, 1: -np.inf}, 3.0) == set()
+    assert skinr.groups._losing({0: -np.inf}, {0: -np.inf}, 3.0) == set()
