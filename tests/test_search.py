@@ -1,11 +1,15 @@
+import os
 import pickle
+from contextlib import suppress
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import torch
 from scipy.stats import loguniform
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import make_scorer, r2_score
@@ -21,9 +25,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, StandardScaler
 from sklearn.svm import SVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.parallel import Parallel, delayed
 
 import skinr.groups
 from skinr import SirenRegressor, SirenSearchCV
+from skinr.groups import Fit
 
 OMEGAS = {"omega_0": [1.0, 4.0, 12.0, 60.0]}
 
@@ -65,7 +71,7 @@ def assert_same_search(search, reference, atol=1e-3):
         if name.startswith(("rank_", "param_")):
             np.testing.assert_array_equal(search.cv_results_[name], column)
         elif "_score" in name and "time" not in name:
-            np.testing.assert_allclose(search.cv_results_[name], column, atol=atol)
+            np.testing.assert_allclose(search.cv_results_[name], column, rtol=1e-3, atol=atol)
 
 
 @parametrize_with_checks(
@@ -330,3 +336,147 @@ def test_a_search_is_an_estimator_of_other_searches(chirp):
     search = SirenSearchCV(small(), {"omega_0": [1.0, 12.0]}, cv=2)
     scores = cross_val_score(search, *chirp, cv=KFold(2, shuffle=True, random_state=0), n_jobs=2)
     assert scores.min() > 0.9
+
+
+@pytest.mark.parametrize("n_jobs", [2, -1])
+def test_workers_do_what_one_process_does(chirp, n_jobs):
+    grid = {"omega_0": [1.0, 12.0, 60.0], "early_stopping": [False, True]}
+    search = SirenSearchCV(small(), grid, cv=3, n_jobs=n_jobs).fit(*chirp)
+    assert_same_search(search, SirenSearchCV(small(), grid, cv=3).fit(*chirp))
+
+
+def threads(estimator, X, y):
+    return torch.get_num_threads()
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, -1])
+def test_workers_share_the_threads(chirp, n_jobs):
+    search = GridSearchCV(small(max_iter=1), OMEGAS, cv=2, scoring=threads, n_jobs=n_jobs)
+    search.fit(*chirp)
+    n_workers, n_cores = joblib.effective_n_jobs(n_jobs), joblib.cpu_count()
+    assert n_workers * search.cv_results_["mean_test_score"].max() <= max(n_workers, n_cores)
+
+
+@pytest.mark.parametrize("search_class", [GridSearchCV, SirenSearchCV])
+def test_a_failing_candidate_takes_no_worker_with_it(chirp, search_class):
+    grid = {"omega_0": [-1.0, 5.0, 10.0]}
+    with pytest.warns(FitFailedWarning, match="2 fits failed"):
+        search = search_class(small(), grid, cv=2, n_jobs=2).fit(*chirp)
+    assert np.isnan(search.cv_results_["mean_test_score"][0])
+    assert search.best_params_["omega_0"] > 0
+
+
+def is_file(fits):
+    return isinstance(fits[0].arguments["X"], np.memmap)
+
+
+def test_workers_read_large_rows_from_one_file():
+    fit = Fit(small(), {"X": np.zeros((300_000, 1)), "y": np.zeros(300_000)}, 0)
+    assert Parallel(n_jobs=2)(delayed(is_file)([fit]) for _ in range(2)) == [True, True]
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_an_interrupted_search_goes_on_from_its_cache(
+    chirp, stacks, monkeypatch, tmp_path, early_stopping
+):
+    monkeypatch.setattr(skinr.groups, "CPU_GROUP_SIZE", 3)
+    options = {"cv": 3, "memory": str(tmp_path)}
+    search = SirenSearchCV(small(early_stopping=early_stopping), OMEGAS, **options)
+    prepare, begun = SirenRegressor._prepare, []
+
+    def interrupted(self, *args, **kwargs):
+        begun.append(self.omega_0)
+        if len(begun) == 8:
+            raise KeyboardInterrupt
+        return prepare(self, *args, **kwargs)
+
+    def counted(self, *args, **kwargs):
+        begun.append(self.omega_0)
+        return prepare(self, *args, **kwargs)
+
+    monkeypatch.setattr(SirenRegressor, "_prepare", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*chirp)
+    begun.clear()
+    monkeypatch.setattr(SirenRegressor, "_prepare", counted)
+    search.fit(*chirp)
+    n_missing = 5 if early_stopping else 6
+    assert begun == [12.0] * (n_missing - 3) + [60.0] * 3 + [search.best_params_["omega_0"]]
+    reference = GridSearchCV(small(early_stopping=early_stopping), OMEGAS, cv=3).fit(*chirp)
+    assert_same_search(search, reference)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+class DiesOnce:
+    """A function whose second call takes its worker with it."""
+
+    def __init__(self, work, folder):
+        self.work, self.folder = work, folder
+
+    def __call__(self, *args, **kwargs):
+        try:
+            (self.folder / "first call").mkdir()
+        except FileExistsError:
+            with suppress(FileExistsError):
+                (self.folder / "second call").mkdir()
+                os._exit(1)
+        return self.work(*args, **kwargs)
+
+
+class Deadly:
+    """A memory that keeps nothing, and loses a worker."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def cache(self, function):
+        return DiesOnce(function, self.folder)
+
+
+class Mortal(TransformerMixin, BaseEstimator):
+    """A step of a pipeline whose second fit takes its worker with it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def fit(self, X, y=None):
+        return DiesOnce(lambda: self, self.folder)()
+
+    def transform(self, X):
+        return X
+
+
+def assert_one_was_lost(cluster, before):
+    cluster.wait_for_workers(2, timeout=60)
+    assert len(before & set(cluster.run(os.getpid).values())) == 1
+
+
+def test_a_search_on_a_cluster_survives_the_loss_of_a_worker(chirp, cluster, tmp_path):
+    before = set(cluster.run(os.getpid).values())
+    regressor = small(max_iter=50)
+    with joblib.parallel_config(backend="dask"):
+        search = SirenSearchCV(regressor, OMEGAS, cv=3, memory=Deadly(tmp_path)).fit(*chirp)
+    assert_same_search(search, GridSearchCV(regressor, OMEGAS, cv=3).fit(*chirp))
+    assert_one_was_lost(cluster, before)
+
+
+def test_grid_search_on_a_cluster_survives_the_loss_of_a_worker(chirp, cluster, tmp_path):
+    before = set(cluster.run(os.getpid).values())
+    pipe = make_pipeline(Mortal(tmp_path), small(max_iter=50))
+    grid = {"sirenregressor__omega_0": OMEGAS["omega_0"]}
+    splits = list(KFold(3).split(*chirp))
+    everywhere = [*chirp, *(part for split in splits for part in split)]
+    with joblib.parallel_config(backend="dask", scatter=everywhere):
+        search = GridSearchCV(pipe, grid, cv=splits).fit(*chirp)
+    assert_same_search(search, GridSearchCV(pipe, grid, cv=splits).fit(*chirp))
+    assert_one_was_lost(cluster, before)
