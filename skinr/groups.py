@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import ceil, inf, isfinite
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils import gen_batches
 from torch import Tensor
 
 from skinr.device import available_devices
@@ -24,12 +25,10 @@ from skinr.rows import TrainingRows
 from skinr.training import CHECK_INTERVAL, STEP_BACK_FACTOR, History, Monitor, train
 
 CPU_GROUP_SIZE = 24
-"""Most fits of a group on a CPU, where larger stacks are no faster."""
+"""About the most fits of a group on a CPU, where larger stacks are no faster."""
 
 GPU_GROUP_SIZE = 1024
-"""Most fits of a group elsewhere."""
-
-T = TypeVar("T")
+"""The same elsewhere."""
 
 N_LOOKS = 10
 """Looks at the scores of candidates that race, the last of them at the end."""
@@ -56,6 +55,8 @@ PER_NETWORK = {
     "weight_scale",
 }
 """Parameters in which the networks of a stack may differ."""
+
+T = TypeVar("T")
 
 
 class Judge(NamedTuple):
@@ -138,15 +139,13 @@ class Outcome(NamedTuple):
         Fitted; None where `fit` raises an error.
     seconds : float
         Its share of the time of its group.
+    was_dropped : bool
+        Whether it lost a race.
     """
 
     regressor: SirenRegressor | None
     seconds: float
-
-    @property
-    def was_dropped(self) -> bool:
-        """Whether training ended before its time."""
-        return self.regressor is not None and self.regressor.n_iter_ < self.regressor.max_iter
+    was_dropped: bool
 
 
 def make_groups(fits: Sequence[Fit], n_workers: int) -> list[list[int]]:
@@ -162,16 +161,18 @@ def make_groups(fits: Sequence[Fit], n_workers: int) -> list[list[int]]:
     -------
     groups : list of lists of indices
     """
-    share = ceil(len(fits) / n_workers)
     by_shape: dict[Hashable, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for index, fit in enumerate(fits):
         shape = index if fit.goes_alone else fit.shared
         by_shape[shape][fit.candidate].append(index)
     groups = []
-    for folds in by_shape.values():
-        first = next(iter(folds.values()))[0]
-        largest = CPU_GROUP_SIZE if _is_for_cpu(fits[first]) else GPU_GROUP_SIZE
-        groups += _fill(folds.values(), min(share, largest))
+    for candidates in by_shape.values():
+        indices = list(chain(*candidates.values()))
+        largest = CPU_GROUP_SIZE if _is_for_cpu(fits[indices[0]]) else GPU_GROUP_SIZE
+        n_groups = ceil(len(indices) / min(largest, ceil(len(fits) / n_workers)))
+        folds = list(candidates.values())
+        parts = gen_batches(len(folds), ceil(len(folds) / n_groups))
+        groups += [list(chain(*folds[part])) for part in parts]
     return groups
 
 
@@ -207,7 +208,7 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
     """
     start = perf_counter()
     by_shape = defaultdict(list)
-    failed = set()
+    failed, dropped = set(), set()
     for index, fit in enumerate(fits):
         try:
             if fit.goes_alone:
@@ -219,10 +220,10 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
             failed.add(index)
     for runs in by_shape.values():
         for portion in _portions(runs):
-            _train_in_memory(portion, racing=racing)
+            dropped |= _train_in_memory(portion, racing=racing)
     seconds = (perf_counter() - start) / len(fits)
     return [
-        Outcome(None if index in failed else fit.regressor, seconds)
+        Outcome(None if index in failed else fit.regressor, seconds, fit.candidate in dropped)
         for index, fit in enumerate(fits)
     ]
 
@@ -283,7 +284,7 @@ class Run(NamedTuple):
         """The highest learning rate that is left after the divergences so far."""
         return float(self.problem.rate * STEP_BACK_FACTOR ** self.history.n_step_backs[0])
 
-    def finish(self) -> None:
+    def deliver(self) -> None:
         """Make the regressor the one that this run has come to, and warn if it diverged."""
         self.fit.regressor._finish(self.stack, self.problem.units, self.problem.rate, self.history)
 
@@ -308,11 +309,10 @@ def _by_candidate(runs: list[Run]) -> list[list[Run]]:
     return list(candidates.values())
 
 
-def _train_in_memory(runs: list[Run], *, racing: bool) -> None:
+def _train_in_memory(runs: list[Run], *, racing: bool) -> set[int]:
     """Train runs as one stack, or as two where the memory does not suffice."""
     try:
-        _train(runs, racing=racing)
-        return
+        return _train(runs, racing=racing)
     except (RuntimeError, MemoryError) as error:
         if len(runs) == 1 or not _is_out_of_memory(error):
             raise
@@ -320,8 +320,8 @@ def _train_in_memory(runs: list[Run], *, racing: bool) -> None:
     if len(parts) == 1:
         parts = [[run] for run in runs]
     middle = len(parts) // 2
-    for half in (parts[:middle], parts[middle:]):
-        _train_in_memory([run for part in half for run in part], racing=racing)
+    first, second = (list(chain(*half)) for half in (parts[:middle], parts[middle:]))
+    return _train_in_memory(first, racing=racing) | _train_in_memory(second, racing=racing)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -330,21 +330,24 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def _train(runs: list[Run], *, racing: bool) -> None:
-    """Train runs of one shape to their end, or until they are dropped."""
+def _train(runs: list[Run], *, racing: bool) -> set[int]:
+    """Train runs of one shape to their end, and return the candidates that were dropped."""
     max_iter = runs[0].fit.regressor.max_iter
     n_parts = N_LOOKS if racing else 1
     looks = {CHECK_INTERVAL * (k * max_iter // (n_parts * CHECK_INTERVAL)) for k in range(n_parts)}
     scores: dict[int, float] = {}
     losing: set[int] = set()
+    dropped: set[int] = set()
     for first, last in pairwise([*sorted(looks), max_iter]):
         runs = _advance(runs, first, last)
         for run in runs:
-            run.finish()
+            run.deliver()
         if last < max_iter:
             earlier, scores = scores, _mean_scores(runs)
             before, losing = losing, _losing(earlier, scores, (max_iter - last) / (last - first))
-            runs = [run for run in runs if run.fit.candidate not in before & losing]
+            dropped |= before & losing
+            runs = [run for run in runs if run.fit.candidate not in dropped]
+    return dropped
 
 
 def _mean_scores(runs: list[Run]) -> dict[int, float]:

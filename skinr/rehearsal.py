@@ -135,6 +135,8 @@ class Rehearsal:
     ----------
     fits : dict of Fit
         By their keys, those of one candidate side by side.
+    keys : list of lists
+        For each candidate those of its fits; candidates may have fits in common.
     """
 
     def __init__(
@@ -146,12 +148,12 @@ class Rehearsal:
         with_judges: bool,
     ) -> None:
         self.fits: dict[Key, Fit] = {}
+        self.keys: list[list[Key]] = []
         self._estimator = with_stand_in(estimator, self._record)
         self._scorer = scorer
         self._metric = metric
         self._with_judges = with_judges
         self._arguments: dict[str, Arguments] = {}
-        self._candidate = -1
 
     def run(
         self, parameters: dict[str, Any], X: Any, y: Any, cv: Any, metadata: dict[str, Any]
@@ -170,7 +172,7 @@ class Rehearsal:
         metadata : dict
             What `fit` of the search was given beside X and y.
         """
-        self._candidate += 1
+        self.keys.append([])
         options: dict[str, Any] = {"params": metadata}
         if not get_config()["enable_metadata_routing"]:
             groups = metadata.get("groups")
@@ -197,6 +199,7 @@ class Rehearsal:
 
     def _record(self, stand_in: StandIn, arguments: Arguments) -> None:
         self._last = key_of(stand_in, arguments)
+        self.keys[-1].append(self._last)
         if self._last not in self.fits:
             arguments = self._arguments.setdefault(self._last[1], arguments)
-            self.fits[self._last] = Fit(stand_in.plain, arguments, self._candidate)
+            self.fits[self._last] = Fit(stand_in.plain, arguments, candidate=len(self.keys) - 1)

@@ -64,8 +64,8 @@ class SirenSearchCV(GridSearchCV):
 
     n_jobs : int or None, default=None
         Number of groups of networks that are trained at a time, by the joblib backend in use, as
-        in `GridSearchCV`. Scores are computed in this process. A group has at most 24 networks on
-        a CPU and 1024 on a GPU, or fewer where that would leave workers idle; a worker divides it
+        in `GridSearchCV`. Scores are computed in this process. A group has about 24 networks on a
+        CPU and 1024 on a GPU, or fewer where that would leave workers idle; a worker divides it
         further where memory is short.
 
     refit : bool, str or callable, default=True
@@ -244,7 +244,7 @@ class SirenSearchCV(GridSearchCV):
                 rehearsal.run(candidate, X, y, search.cv, params)
         outcomes = self._train(rehearsal.fits)
         search.estimator = with_stand_in(self.estimator, partial(_look_up, outcomes))
-        search._trained = _Trained.collect(candidates, rehearsal.fits, outcomes)
+        search._trained = _Trained.collect(candidates, rehearsal.keys, outcomes)
         with parallel_config(backend="sequential"):
             super(SirenSearchCV, search).fit(X, y, **params)
         fitted = {name: value for name, value in vars(search).items() if name.endswith("_")}
@@ -302,16 +302,14 @@ class _Trained(NamedTuple):
     def collect(
         cls,
         candidates: list[dict[str, Any]],
-        fits: dict[Key, Fit],
+        keys: list[list[Key]],
         outcomes: dict[Key, Outcome],
     ) -> _Trained:
-        own: list[list[Outcome]] = [[] for _ in candidates]
-        for key, outcome in outcomes.items():
-            own[fits[key].candidate].append(outcome)
+        parts = [[outcomes[key] for key in own] for own in keys]
         return cls(
             candidates,
-            [float(np.mean([outcome.seconds for outcome in part] or [0.0])) for part in own],
-            [any(outcome.was_dropped for outcome in part) for part in own],
+            [float(np.mean([outcome.seconds for outcome in part] or [0.0])) for part in parts],
+            [any(outcome.was_dropped for outcome in part) for part in parts],
         )
 
 

@@ -52,12 +52,12 @@ def test_candidates_stay_together_and_every_worker_has_a_group(chirp):
     fits = make_fits(6, chirp)
     assert make_groups(fits, 1) == [list(range(12))]
     assert make_groups(fits, 2) == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
-    assert make_groups(fits, 5) == [[2 * k, 2 * k + 1] for k in range(6)]
-    assert make_groups(fits, 100) == make_groups(fits, 5)
+    assert make_groups(fits, 6) == [[2 * k, 2 * k + 1] for k in range(6)]
+    assert make_groups(fits, 100) == make_groups(fits, 6)
 
 
 def test_groups_are_small_on_a_cpu_and_large_elsewhere(chirp):
-    assert [len(group) for group in make_groups(make_fits(15, chirp), 1)] == [24, 6]
+    assert [len(group) for group in make_groups(make_fits(15, chirp), 1)] == [16, 14]
     assert [len(group) for group in make_groups(make_fits(15, chirp, device="cuda"), 1)] == [30]
 
 

@@ -310,6 +310,19 @@ def test_racing_keeps_the_choice_and_says_what_it_dropped(chirp, stacks):
     )
 
 
+def test_candidates_that_are_the_same_are_dropped_together(chirp):
+    grid = [{"omega_0": [200.0, 12.0]}, {"omega_0": [200.0]}]
+    search = SirenSearchCV(small(max_iter=400), grid, cv=3, racing=True).fit(*chirp)
+    assert search.cv_results_["dropped"].tolist() == [True, False, True]
+    assert search.cv_results_["rank_test_score"].tolist() == [2, 1, 2]
+
+
+def test_early_stopping_is_no_lost_race(chirp):
+    grid = {"early_stopping": [True], "n_iter_no_change": [1], "omega_0": [12.0, 60.0]}
+    search = SirenSearchCV(small(max_iter=400), grid, cv=3, racing=True).fit(*chirp)
+    assert not search.cv_results_["dropped"].any()
+
+
 def test_racing_goes_by_the_score_that_refit_names(chirp):
     scoring = {"good": "r2", "bad": lambda estimator, X, y: -estimator.score(X, y)}
     chosen = [

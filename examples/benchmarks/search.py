@@ -5,8 +5,9 @@ GridSearchCV with one worker that has all cores, by GridSearchCV with as many wo
 cores, by SirenSearchCV in this process and in as many workers, and by SirenSearchCV with racing.
 They take turns in changing order; ratios are taken round by round.
 
-Agreement: the same search on tables of four kinds, with and without racing. A winner is clear where its mean
-score is better than the second by more than the standard error of their difference over the folds.
+Agreement: the same search on tables of four kinds, with and without racing. A winner is clear where
+its mean score is better than the second by more than the standard error of their difference over
+the folds.
 """
 
 import argparse
