@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import chain, pairwise
 from math import ceil, inf, isfinite
 from time import perf_counter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
@@ -25,7 +25,7 @@ from skinr.rows import TrainingRows
 from skinr.training import CHECK_INTERVAL, STEP_BACK_FACTOR, History, Monitor, train
 
 CPU_GROUP_SIZE = 24
-"""About the most fits of a group on a CPU, where larger stacks are no faster."""
+"""About the most fits of a group on a CPU, which is what a cache keeps and a lost worker costs."""
 
 GPU_GROUP_SIZE = 1024
 """The same elsewhere."""
@@ -33,8 +33,8 @@ GPU_GROUP_SIZE = 1024
 N_LOOKS = 10
 """Looks at the scores of candidates that race, the last of them at the end."""
 
-STACK_BYTES = 2**30
-"""Memory that a stack may take on a CPU."""
+CACHE_BYTES = 2**23
+"""Memory of a stack on a CPU: what stays in its caches, also where others use them too."""
 
 SHARE_OF_MEMORY = 0.8
 """Share of a GPU's free memory that a stack may take."""
@@ -55,8 +55,6 @@ PER_NETWORK = {
     "weight_scale",
 }
 """Parameters in which the networks of a stack may differ."""
-
-T = TypeVar("T")
 
 
 class Judge(NamedTuple):
@@ -181,17 +179,6 @@ def _is_for_cpu(fit: Fit) -> bool:
     return device == "cpu" or (device == "auto" and available_devices() == ["cpu"])
 
 
-def _fill(parts: Iterable[list[T]], size: int) -> list[list[T]]:
-    """Put parts together into groups of up to `size`, or of one part where it is larger."""
-    groups: list[list[T]] = []
-    for part in parts:
-        if groups and len(groups[-1]) + len(part) <= size:
-            groups[-1] += part
-        else:
-            groups.append(list(part))
-    return groups
-
-
 def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
     """Do the fits of a group, those of one shape as a stack.
 
@@ -219,8 +206,7 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
         except Exception:
             failed.add(index)
     for runs in by_shape.values():
-        for portion in _portions(runs):
-            dropped |= _train_in_memory(portion, racing=racing)
+        dropped |= _train(runs, racing=racing)
     seconds = (perf_counter() - start) / len(fits)
     return [
         Outcome(None if index in failed else fit.regressor, seconds, fit.candidate in dropped)
@@ -289,47 +275,6 @@ class Run(NamedTuple):
         self.fit.regressor._finish(self.stack, self.problem.units, self.problem.rate, self.history)
 
 
-def _portions(runs: list[Run]) -> list[list[Run]]:
-    """Divide runs of one shape into stacks that fit into the memory of their device."""
-    memory = _free_memory(runs[0].stack.parameters.device)
-    return _fill(_by_candidate(runs), max(1, memory // runs[0].n_bytes))
-
-
-def _free_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return int(SHARE_OF_MEMORY * free)
-    return STACK_BYTES
-
-
-def _by_candidate(runs: list[Run]) -> list[list[Run]]:
-    candidates: dict[int, list[Run]] = defaultdict(list)
-    for run in runs:
-        candidates[run.fit.candidate].append(run)
-    return list(candidates.values())
-
-
-def _train_in_memory(runs: list[Run], *, racing: bool) -> set[int]:
-    """Train runs as one stack, or as two where the memory does not suffice."""
-    try:
-        return _train(runs, racing=racing)
-    except (RuntimeError, MemoryError) as error:
-        if len(runs) == 1 or not _is_out_of_memory(error):
-            raise
-    parts = _by_candidate(runs)
-    if len(parts) == 1:
-        parts = [[run] for run in runs]
-    middle = len(parts) // 2
-    first, second = (list(chain(*half)) for half in (parts[:middle], parts[middle:]))
-    return _train_in_memory(first, racing=racing) | _train_in_memory(second, racing=racing)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or (
-        "can't allocate memory" in str(error) or "out of memory" in str(error)
-    )
-
-
 def _train(runs: list[Run], *, racing: bool) -> set[int]:
     """Train runs of one shape to their end, and return the candidates that were dropped."""
     max_iter = runs[0].fit.regressor.max_iter
@@ -377,7 +322,41 @@ def _losing(earlier: dict[int, float], scores: dict[int, float], left: float) ->
 
 
 def _advance(runs: list[Run], first: int, last: int) -> list[Run]:
-    """Do the updates from `first` to `last` as one stack."""
+    """Do the updates from `first` to `last`, in stacks that suit the memory."""
+    memory = _memory_of_a_stack(runs[0].stack.parameters.device)
+    n_stacks = ceil(len(runs) / max(1, memory // runs[0].n_bytes))
+    parts = gen_batches(len(runs), ceil(len(runs) / n_stacks))
+    return [run for part in parts for run in _advance_or_halve(runs[part], first, last)]
+
+
+def _memory_of_a_stack(device: torch.device) -> int:
+    if device.type != "cuda":
+        return CACHE_BYTES
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(SHARE_OF_MEMORY * free)
+
+
+def _advance_or_halve(runs: list[Run], first: int, last: int) -> list[Run]:
+    """Do updates as one stack, or as two where the memory does not suffice."""
+    try:
+        return _advance_stack(runs, first, last)
+    except (RuntimeError, MemoryError) as error:
+        if len(runs) == 1 or not _is_out_of_memory(error):
+            raise
+    middle = len(runs) // 2
+    return [
+        *_advance_or_halve(runs[:middle], first, last),
+        *_advance_or_halve(runs[middle:], first, last),
+    ]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or (
+        "can't allocate memory" in str(error) or "out of memory" in str(error)
+    )
+
+
+def _advance_stack(runs: list[Run], first: int, last: int) -> list[Run]:
     regressor = runs[0].fit.regressor
     batch_size = regressor._batch_size()
     stack = SirenStack.join([run.stack for run in runs])

@@ -77,24 +77,18 @@ def test_out_of_memory_halves_the_stack_and_goes_on(chirp, attempts, error, batc
     attempts.clear()
     attempts.limit, attempts.error = 3, error
     outcomes = fit_group(make_fits(6, chirp, batch_size=batch_size))
-    assert attempts == [12, 6, 2, 4, 2, 2, 6, 2, 4, 2, 2]
+    assert attempts == [12, 6, 3, 3, 6, 3, 3]
     for outcome, reference in zip(outcomes, expected, strict=True):
         np.testing.assert_allclose(
             outcome.regressor.predict(chirp[0]), reference.regressor.predict(chirp[0]), atol=1e-4
         )
 
 
-def test_the_folds_of_one_candidate_are_the_last_that_are_parted(chirp, attempts):
-    attempts.limit, attempts.error = 1, MemoryError()
-    outcomes = fit_group(make_fits(2, chirp))
-    assert attempts == [4, 2, 1, 1, 2, 1, 1]
-    assert all(outcome.regressor.n_iter_ == 40 for outcome in outcomes)
-
-
 def test_one_network_that_is_too_large_is_an_error(chirp, attempts):
     attempts.limit, attempts.error = 0, MemoryError()
     with pytest.raises(MemoryError):
         fit_group(make_fits(2, chirp))
+    assert attempts == [4, 2, 1]
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(chirp, attempts):
@@ -106,7 +100,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(chirp, attempts):
 
 def test_stacks_are_divided_to_fit_the_memory(chirp, attempts, monkeypatch):
     run = skinr.groups.Run.begin(make_fits(1, chirp)[0])
-    monkeypatch.setattr(skinr.groups, "STACK_BYTES", int(5.5 * run.n_bytes))
+    monkeypatch.setattr(skinr.groups, "CACHE_BYTES", int(5.5 * run.n_bytes))
     fit_group(make_fits(6, chirp))
     assert attempts == [4, 4, 4]
 
@@ -122,7 +116,7 @@ def test_the_estimate_of_the_memory_is_near_what_torch_allocates(batch_size, hid
     fits = [Fit(regressor, {"X": X, "y": X}, candidate) for candidate in range(4)]
     runs = [skinr.groups.Run.begin(fit) for fit in fits]
     with torch.profiler.profile(profile_memory=True) as profile:
-        skinr.groups._advance(runs, 0, 3)
+        skinr.groups._advance_stack(runs, 0, 3)
     in_use, peak = 0, 0
     for event in profile.profiler.kineto_results.events():
         if event.name() == "[memory]":
