@@ -64,9 +64,10 @@ class SirenSearchCV(GridSearchCV):
 
     n_jobs : int or None, default=None
         Number of groups of networks that are trained at a time, by the joblib backend in use, as
-        in `GridSearchCV`. Scores are computed in this process. A group has about 24 networks on a
-        CPU and 1024 on a GPU, or fewer where that would leave workers idle; a worker divides it
-        further where memory is short.
+        in `GridSearchCV`. A group has about 24 networks on a CPU and 1024 on a GPU, or fewer where
+        that would leave workers idle. A worker divides it into stacks that its caches or the
+        memory of its GPU hold, and halves a stack where memory runs out all the same. Scores are
+        computed in this process.
 
     refit : bool, str or callable, default=True
         As in `GridSearchCV`.
@@ -97,8 +98,8 @@ class SirenSearchCV(GridSearchCV):
         behind the others.
 
     memory : str, joblib.Memory or None, default=None
-        A folder that keeps what each group of fits has come to. A search that was interrupted,
-        run again, trains the groups that are missing.
+        A folder that keeps what each group of fits has come to. A search that was interrupted, by
+        Ctrl-C for instance, which ends it at once, trains the missing groups when it is run again.
 
     Attributes
     ----------
@@ -136,13 +137,12 @@ class SirenSearchCV(GridSearchCV):
     ``joblib.parallel_config(backend="dask", scatter=[X, y, *itertools.chain(*splits)])``.
 
     A plan for a thousand candidates, five folds of 300 rows and the default network: 5000 fits
-    make 209 groups of 24, each about 24 times the time of one fit, 20 s to 25 s on a core of
-    today; 100 cores take three rounds, about a minute. A group is sent its folds' rows, some
-    kilobytes, and sends back 4.8 MB of networks. This process holds them all, 1 GB, and takes 2 ms
-    a fit to prepare and score it, so it is busy for 10 s: from some 500 cores on it is what the
-    rest waits for. `racing` roughly halves the work; fewer candidates, drawn with `n_iter`, do
-    more. Tables of millions of rows are better searched on a part of the rows, since every group
-    is sent its own.
+    make 200 groups of 25, each 20 s to 25 s on a core of today; 100 cores take two rounds, less
+    than a minute. A group is sent the rows of its folds, some kilobytes, and sends back 5 MB of
+    networks. This process holds them all, 1 GB, and takes 2 ms a fit to prepare and to score it,
+    so it is busy for 10 s: from some 500 cores on it is what the rest waits for. `racing` about
+    halves the work; fewer candidates, drawn with `n_iter`, do more. Tables of millions of rows
+    are better searched on a part of the rows, since every group is sent its own.
 
     Examples
     --------
