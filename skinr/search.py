@@ -117,8 +117,10 @@ class SirenSearchCV(GridSearchCV):
 
     Notes
     -----
-    A stack's scores are those of the fits one by one, up to the rounding of float32 that training
-    amplifies: usually less than 1e-5, more where `omega_0` or the learning rate is high.
+    The scores are those of `GridSearchCV`, to the bit on the CPUs that this was tried on, where
+    the folds have equal numbers of rows and the candidates equal learning rates. Elsewhere float32
+    rounds differently, which training amplifies: to 1e-6 or so, but to 1e-2 where `omega_0` is so
+    high that the function oscillates between the rows.
 
     `GridSearchCV` can't cache the fits of its estimator; where a search is to be resumed, use
     `memory` here, also for fits that no stack does.
