@@ -3,6 +3,7 @@
 from skinr.image import ImageCoordinateTransformer
 from skinr.network import Siren
 from skinr.regressor import SirenRegressor
+from skinr.search import SirenSearchCV
 
-__all__ = ["ImageCoordinateTransformer", "Siren", "SirenRegressor"]
+__all__ = ["ImageCoordinateTransformer", "Siren", "SirenRegressor", "SirenSearchCV"]
 __version__ = "0.1.0"

@@ -355,6 +355,26 @@ def _parameters(layer: nn.Module) -> tuple[Tensor, Tensor]:
     return layer.weight.T, layer.bias
 
 
+def _affine(inputs: Tensor, weight: Tensor, bias: Tensor, output: Tensor) -> None:
+    """Write inputs @ weight + bias, to the same bits for a network alone and in a stack.
+
+    One column is a sum of products: batched products of matrices with vectors round differently
+    than single ones, and are slower.
+    """
+    if weight.shape[2] > 1:
+        torch.baddbmm(bias, inputs, weight, out=output)
+    else:
+        torch.add(torch.linalg.vecdot(inputs, weight.mT).unsqueeze(2), bias, out=output)
+
+
+def _weight_gradient(inputs: Tensor, gradient: Tensor, output: Tensor) -> None:
+    """Write inputs.T @ gradient, to the same bits for a network alone and in a stack."""
+    if min(output.shape[1:]) > 1:
+        torch.bmm(inputs.mT, gradient, out=output)
+    else:
+        torch.sum(inputs * gradient, dim=1, out=output.flatten(1))
+
+
 class StackPass:
     """Forward and backward passes of a stack over batches of one size, in buffers of their own.
 
@@ -404,7 +424,7 @@ class StackPass:
         last = len(self._layers) - 1
         for index, (weight, bias) in enumerate(self._layers):
             output = self._activations[index]
-            torch.baddbmm(bias, self._inputs[index], weight, out=output)
+            _affine(self._inputs[index], weight, bias, output)
             if index == last and self._linear_output:
                 break
             if self._cosines:
@@ -431,7 +451,7 @@ class StackPass:
         for index in reversed(range(len(self._layers))):
             layer_input = self._inputs[index]
             weight_gradient, bias_gradient = self._gradients[index]
-            torch.bmm(layer_input.transpose(1, 2), gradient, out=weight_gradient)
+            _weight_gradient(layer_input, gradient, weight_gradient)
             torch.sum(gradient, dim=1, keepdim=True, out=bias_gradient)
             if index > 0:
                 weight, _ = self._layers[index]

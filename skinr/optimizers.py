@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import cos, pi, sqrt
 from typing import NamedTuple
 
@@ -28,6 +29,23 @@ class AdamState(NamedTuple):
     first_moment: Tensor
     second_moment: Tensor
     n_updates: int
+
+    @classmethod
+    def join(cls, states: Sequence[AdamState]) -> AdamState:
+        """Put states of as many updates together, in a copy."""
+        return cls(
+            torch.cat([state.first_moment for state in states]),
+            torch.cat([state.second_moment for state in states]),
+            states[0].n_updates,
+        )
+
+    def take(self, k: int) -> AdamState:
+        """Return a copy of the state of network k."""
+        return AdamState(
+            self.first_moment[k : k + 1].clone(),
+            self.second_moment[k : k + 1].clone(),
+            self.n_updates,
+        )
 
 
 class Adam:

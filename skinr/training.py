@@ -61,6 +61,15 @@ class History(NamedTuple):
             self.interruption,
         )
 
+    def extend(self, later: History) -> History:
+        """Return the history of a fit that went on, without validation scores."""
+        return History(
+            np.concatenate([self.losses, later.losses]),
+            None,
+            self.n_step_backs + later.n_step_backs,
+            later.interruption,
+        )
+
 
 class Safeguard:
     """Keeps the last good state of each network, and goes back to it where a loss diverges.

@@ -1,0 +1,348 @@
+"""A search over parameters that trains the networks of one shape as one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from functools import partial
+from numbers import Integral
+from typing import Any, ClassVar, NamedTuple, Self
+
+import joblib
+import numpy as np
+from joblib import effective_n_jobs, parallel_config
+from numpy.typing import ArrayLike
+from scipy.stats import rankdata
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import GridSearchCV, ParameterGrid, ParameterSampler, check_cv
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_memory
+
+from skinr.groups import Fit, Outcome, fit_group, make_groups
+from skinr.regressor import SirenRegressor
+from skinr.rehearsal import (
+    Key,
+    Rehearsal,
+    StandIn,
+    final_step,
+    key_of,
+    with_stand_in,
+    without_stand_in,
+)
+
+
+class SirenSearchCV(GridSearchCV):
+    """Search over parameters by cross-validation, the networks of one shape trained together.
+
+    The interface and the results are those of
+    :class:`~sklearn.model_selection.GridSearchCV` and
+    :class:`~sklearn.model_selection.RandomizedSearchCV`. Many small networks train as one batch
+    in less time than one after the other: all candidates and folds that agree in everything but
+    `omega_0`, `hidden_omega_0`, `weight_scale`, `first_layer_init`, `learning_rate_init`,
+    `alpha`, `normalize_X`, `normalize_y` and `random_state`. Those that least squares fit
+    (`solver="lm"`, which "auto" takes for small tables), and those that need `early_stopping`,
+    `max_time`, `checkpoint` or derivatives, are fitted one by one.
+
+    Parameters
+    ----------
+    estimator : SirenRegressor or Pipeline that ends in one
+        The transformers of a Pipeline are fitted to each training fold twice: for the training of
+        the networks, and for their scores.
+
+    param_grid : dict or list of dict
+        Parameter names and the values to try, as in `GridSearchCV`; with `n_iter` also
+        distributions to draw from, as in `RandomizedSearchCV`.
+
+    n_iter : int or None, default=None
+        Number of candidates to draw; None tries the whole grid.
+
+    scoring : str, callable, list, tuple or dict, default=None
+        As in `GridSearchCV`.
+
+    n_jobs : int or None, default=None
+        Number of groups of networks that are trained at a time, by the joblib backend in use, as
+        in `GridSearchCV`. A group has about 24 networks on a CPU and 1024 on a GPU, or fewer where
+        that would leave workers idle. A worker divides it into stacks that its caches or the
+        memory of its GPU hold, and halves a stack where memory runs out all the same. Scores are
+        computed in this process.
+
+    refit : bool, str or callable, default=True
+        As in `GridSearchCV`.
+
+    cv : int, cross-validation generator or iterable, default=None
+        As in `GridSearchCV`. It is asked for its splits once.
+
+    verbose : int, default=0
+        As in `GridSearchCV`.
+
+    pre_dispatch : int or str, default="2*n_jobs"
+        Number of groups that are handed to workers in advance.
+
+    error_score : "raise" or float, default=np.nan
+        As in `GridSearchCV`.
+
+    return_train_score : bool, default=False
+        As in `GridSearchCV`.
+
+    random_state : int, RandomState instance or None, default=None
+        Of the draws where `n_iter` is given.
+
+    racing : bool, default=False
+        Whether to drop candidates that are clearly losing to others of their group. All are scored
+        every tenth of the updates; those go that, twice in a row, would not reach the mean score
+        that the best one has, if they went on gaining at the pace of the last tenth to the end.
+        `cv_results_["dropped"]` marks them; their scores are those of the moment, and they rank
+        behind the others.
+
+    memory : str, joblib.Memory or None, default=None
+        A folder that keeps what each group of fits has come to. A search that was interrupted, by
+        Ctrl-C for instance, which ends it at once, trains the missing groups when it is run again.
+
+    Attributes
+    ----------
+    cv_results_ : dict of ndarrays
+        As in `GridSearchCV`. The time of a fit is its share of the time of its group.
+
+    best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_, \
+            multimetric_, n_features_in_, feature_names_in_
+        As in `GridSearchCV`.
+
+    See Also
+    --------
+    sklearn.model_selection.GridSearchCV : The same for any estimator, fit by fit.
+    sklearn.model_selection.HalvingGridSearchCV : Drops candidates between fits of rising cost.
+
+    Notes
+    -----
+    The scores are those of `GridSearchCV`, to the bit on the CPUs that this was tried on, where
+    the folds have equal numbers of rows and the candidates equal learning rates. Elsewhere float32
+    rounds differently, which training amplifies: to 1e-6 or so, but to 1e-2 where `omega_0` is so
+    high that the function oscillates between the rows.
+
+    `GridSearchCV` can't cache the fits of its estimator; where a search is to be resumed, use
+    `memory` here, also for fits that no stack does.
+
+    On a cluster groups of fits are what joblib's backend carries to the workers::
+
+        from dask.distributed import Client  # pip install 'skinr[dask]'
+
+        with Client(scheduler), joblib.parallel_config(backend="dask"):
+            search.fit(X, y)
+
+    "ray" and "spark" register themselves likewise, by `ray.util.joblib.register_ray()` and
+    `joblibspark.register_spark()`. A group whose worker is lost is done again by another. With
+    `GridSearchCV` that is only so if each worker has all arrays:
+    ``splits = list(cv.split(X, y))`` for its `cv`, and
+    ``joblib.parallel_config(backend="dask", scatter=[X, y, *itertools.chain(*splits)])``.
+
+    A plan for a thousand candidates, five folds of 300 rows and the default network: 5000 fits
+    make 200 groups of 25, each 20 s to 25 s on a core of today; 100 cores take two rounds, less
+    than a minute. A group is sent the rows of its folds, some kilobytes, and sends back 5 MB of
+    networks. This process holds them all, 1 GB, and takes 2 ms a fit to prepare and to score it,
+    so it is busy for 10 s: from some 500 cores on it is what the rest waits for. `racing` about
+    halves the work; fewer candidates, drawn with `n_iter`, do more. Tables of millions of rows
+    are better searched on a part of the rows, since every group is sent its own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinr import SirenRegressor, SirenSearchCV
+    >>> X = np.linspace(0, 1, 90)[:, None]
+    >>> y = np.sin(40 * X[:, 0] ** 2)
+    >>> regressor = SirenRegressor((32, 32), solver="adam", max_iter=300, random_state=0)
+    >>> search = SirenSearchCV(regressor, {"omega_0": [2.0, 8.0, 60.0]}, cv=3).fit(X, y)
+    >>> search.best_params_
+    {'omega_0': 8.0}
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **GridSearchCV._parameter_constraints,
+        "n_iter": [None, Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "racing": ["boolean"],
+        "memory": [None, str, HasMethods(["cache"])],
+    }
+
+    def __init__(
+        self,
+        estimator: BaseEstimator,
+        param_grid: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        n_iter: int | None = None,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: bool | str | Callable[..., int] = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: int | str = "2*n_jobs",
+        error_score: float | str = np.nan,
+        return_train_score: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        racing: bool = False,
+        memory: str | joblib.Memory | None = None,
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_grid,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.n_iter = n_iter
+        self.random_state = random_state
+        self.racing = racing
+        self.memory = memory
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, **params: Any) -> Self:
+        """Evaluate all candidates, and fit the best to all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+        **params : dict
+            Passed to the estimator, the scorer and the splitter, as in `GridSearchCV`.
+
+        Returns
+        -------
+        self : SirenSearchCV
+
+        Raises
+        ------
+        TypeError
+            If `estimator` is no SirenRegressor and no Pipeline that ends in one.
+        ValueError
+            For unusable parameters; or if all fits fail, or with `error_score="raise"` one of
+            them.
+        """
+        if type(final_step(self.estimator)) is not SirenRegressor:
+            raise TypeError(
+                "estimator must be a SirenRegressor or a Pipeline that ends in one; "
+                f"{self.estimator!r} given."
+            )
+        if self.racing and _is_multimetric(self.scoring) and not isinstance(self.refit, str):
+            raise ValueError(
+                "racing=True goes by one score: with several in scoring, refit must name it; "
+                f"refit={self.refit!r} given."
+            )
+        search = copy(self)
+        search.cv = _FixedSplits(check_cv(self.cv, y))
+        scorer = check_scoring(self.estimator, self.scoring)
+        if self.scoring is None:
+            search.scoring = scorer
+        candidates = self._candidates()
+        with parallel_config(backend="sequential"):
+            rehearsal = Rehearsal(self.estimator, scorer, self.refit, with_judges=self.racing)
+            for candidate in candidates:
+                rehearsal.run(candidate, X, y, search.cv, params)
+        outcomes = self._train(rehearsal.fits)
+        search.estimator = with_stand_in(self.estimator, partial(_look_up, outcomes))
+        search._trained = _Trained.collect(candidates, rehearsal.keys, outcomes)
+        with parallel_config(backend="sequential"):
+            super(SirenSearchCV, search).fit(X, y, **params)
+        fitted = {name: value for name, value in vars(search).items() if name.endswith("_")}
+        if self.refit:
+            fitted["best_estimator_"] = without_stand_in(fitted["best_estimator_"])
+        self.__dict__.update(fitted)
+        return self
+
+    def __sklearn_tags__(self) -> Tags:
+        """Return scikit-learn's tags of this estimator."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _candidates(self) -> list[dict[str, Any]]:
+        if self.n_iter is None:
+            return list(ParameterGrid(self.param_grid))
+        return list(ParameterSampler(self.param_grid, self.n_iter, random_state=self.random_state))
+
+    def _train(self, fits: dict[Key, Fit]) -> dict[Key, Outcome]:
+        """Do the fits, group by group."""
+        keys = list(fits)
+        groups = make_groups(list(fits.values()), effective_n_jobs(self.n_jobs))
+        do_group = check_memory(self.memory).cache(fit_group)
+        outcomes = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch)(
+            delayed(do_group)([fits[keys[index]] for index in group], racing=self.racing)
+            for group in groups
+        )
+        return {
+            keys[index]: outcome
+            for group, group_outcomes in zip(groups, outcomes, strict=True)
+            for index, outcome in zip(group, group_outcomes, strict=True)
+        }
+
+    def _run_search(self, evaluate_candidates: Callable[..., dict[str, Any]]) -> None:
+        """Score the candidates, which have been trained."""
+        candidates, seconds, dropped = self._trained
+        more = {"dropped": dropped} if self.racing else None
+        results = evaluate_candidates(candidates, more_results=more)
+        results["mean_fit_time"] += seconds
+        if self.racing:
+            for name in [name for name in results if name.startswith("rank_test_")]:
+                ranks = results[name] + len(candidates) * np.array(dropped)
+                results[name] = rankdata(ranks, method="min").astype(np.int32)
+
+
+class _Trained(NamedTuple):
+    """The candidates, the mean seconds of a fit of each, and whether each was dropped."""
+
+    candidates: list[dict[str, Any]]
+    seconds: list[float]
+    dropped: list[bool]
+
+    @classmethod
+    def collect(
+        cls,
+        candidates: list[dict[str, Any]],
+        keys: list[list[Key]],
+        outcomes: dict[Key, Outcome],
+    ) -> _Trained:
+        parts = [[outcomes[key] for key in own] for own in keys]
+        return cls(
+            candidates,
+            [float(np.mean([outcome.seconds for outcome in part] or [0.0])) for part in parts],
+            [any(outcome.was_dropped for outcome in part) for part in parts],
+        )
+
+
+class _FixedSplits:
+    """A splitter that is asked once, so that random splits are the same each time."""
+
+    def __init__(self, cv: Any) -> None:
+        self._cv = cv
+        self._splits: list[Any] | None = None
+
+    def split(self, X: Any, y: Any = None, **metadata: Any) -> list[Any]:
+        if self._splits is None:
+            self._splits = list(self._cv.split(X, y, **metadata))
+        return self._splits
+
+    def get_n_splits(self, X: Any = None, y: Any = None, **metadata: Any) -> int:
+        return int(self._cv.get_n_splits(X, y, **metadata))
+
+    def get_metadata_routing(self) -> Any:
+        return get_routing_for_object(self._cv)
+
+
+def _is_multimetric(scoring: Any) -> bool:
+    return isinstance(scoring, list | tuple | set | dict)
+
+
+def _look_up(outcomes: dict[Key, Outcome], stand_in: StandIn, arguments: dict[str, Any]) -> None:
+    """Take up a fit that was done; one that was not, or failed, is done here."""
+    outcome = outcomes.get(key_of(stand_in, arguments))
+    if outcome is None or outcome.regressor is None:
+        SirenRegressor.fit(stand_in, **arguments)
+    else:
+        stand_in.__dict__.update(vars(outcome.regressor))

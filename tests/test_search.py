@@ -1,0 +1,496 @@
+import os
+import pickle
+from contextlib import suppress
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+from scipy.stats import loguniform
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics import make_scorer, r2_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    RandomizedSearchCV,
+    ShuffleSplit,
+    cross_val_score,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, StandardScaler
+from sklearn.svm import SVR
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.parallel import Parallel, delayed
+
+import skinr.groups
+from skinr import SirenRegressor, SirenSearchCV
+from skinr.groups import Fit
+
+OMEGAS = {"omega_0": [1.0, 4.0, 12.0, 60.0]}
+
+
+def small(**parameters):
+    return SirenRegressor(
+        **{
+            "hidden_layer_sizes": (16, 16),
+            "solver": "adam",
+            "max_iter": 150,
+            "random_state": 0,
+            "learning_rate_init": 5e-3,
+            **parameters,
+        }
+    )
+
+
+@pytest.fixture
+def stacks(monkeypatch):
+    """The sizes of the stacks that are trained."""
+    sizes = []
+
+    def counting(stack, *args, **kwargs):
+        sizes.append(len(stack))
+        return train(stack, *args, **kwargs)
+
+    train = skinr.groups.train
+    monkeypatch.setattr(skinr.groups, "train", counting)
+    return sizes
+
+
+def assert_same_search(search, reference, atol=1e-3):
+    """Equal keys and ranks, and scores that are near."""
+    assert search.best_params_ == reference.best_params_
+    assert search.best_index_ == reference.best_index_
+    assert search.n_splits_ == reference.n_splits_
+    assert set(search.cv_results_) == set(reference.cv_results_)
+    assert search.cv_results_["params"] == reference.cv_results_["params"]
+    for name, column in reference.cv_results_.items():
+        if name.startswith(("rank_", "param_")):
+            np.testing.assert_array_equal(search.cv_results_[name], column)
+        elif "_score" in name and "time" not in name:
+            np.testing.assert_allclose(search.cv_results_[name], column, rtol=1e-3, atol=atol)
+
+
+@parametrize_with_checks(
+    [
+        SirenSearchCV(small(), {"omega_0": [2.0, 5.0]}, cv=2),
+        SirenSearchCV(small(), {"alpha": [0.0, 1e-5]}, cv=2, racing=True),
+        SirenSearchCV(
+            make_pipeline(StandardScaler(), small()), {"sirenregressor__omega_0": [2.0, 5.0]}, cv=2
+        ),
+    ]
+)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        OMEGAS,
+        {"learning_rate_init": [3e-3, 1e-2, "auto"], "alpha": [0.0, 1e-3]},
+        {"weight_scale": [1.0, 2.0], "hidden_omega_0": [None, 10.0]},
+        {"normalize_y": [True, False], "normalize_X": [True, False]},
+        [{"omega_0": [2.0, 5.0]}, {"omega_0": [5.0], "random_state": [1, 2]}],
+    ],
+    ids=["omega_0", "rates and penalties", "weights", "units", "a list of grids"],
+)
+@pytest.mark.parametrize("batch_size", ["auto", 20], ids=["whole", "mini-batches"])
+def test_one_stack_ranks_and_scores_as_grid_search_does(chirp, stacks, grid, batch_size):
+    options = {"cv": KFold(3, shuffle=True, random_state=0), "return_train_score": True}
+    regressor = small(batch_size=batch_size)
+    search = SirenSearchCV(regressor, grid, **options).fit(*chirp)
+    reference = GridSearchCV(regressor, grid, **options).fit(*chirp)
+    assert_same_search(search, reference)
+    assert stacks == [3 * len(reference.cv_results_["params"])]
+    np.testing.assert_array_equal(search.predict(chirp[0]), reference.predict(chirp[0]))
+    assert search.score(*chirp) == reference.score(*chirp)
+
+
+@pytest.mark.parametrize(
+    ("grid", "sizes"),
+    [
+        ({"hidden_layer_sizes": [8, (8, 8)], "omega_0": [2.0, 5.0]}, [6, 6]),
+        ({"max_iter": [50, 100]}, [3, 3]),
+        ({"loss": ["huber", "squared_error"], "omega_0": [2.0, 5.0, 9.0]}, [9, 9]),
+        ({"early_stopping": [True, False]}, [3]),
+        ([{"max_time": [1e6], "omega_0": [2.0]}, {"omega_0": [5.0]}], [3]),
+    ],
+)
+def test_what_cannot_share_a_stack_is_grouped_or_fitted_alone(chirp, stacks, grid, sizes):
+    search = SirenSearchCV(small(), grid, cv=3).fit(*chirp)
+    assert_same_search(search, GridSearchCV(small(), grid, cv=3).fit(*chirp))
+    assert stacks == sizes
+
+
+def test_large_grids_make_several_groups(chirp, stacks, monkeypatch):
+    monkeypatch.setattr(skinr.groups, "CPU_GROUP_SIZE", 7)
+    SirenSearchCV(small(max_iter=20), OMEGAS, cv=3).fit(*chirp)
+    assert stacks == [6, 6]
+
+
+@pytest.mark.parametrize("batch_size", ["auto", 20])
+def test_folds_of_different_sizes_and_repeated_rows(chirp, stacks, batch_size):
+    X, y = chirp
+    X, y = np.r_[X[:101], X[:10]], np.r_[y[:101], y[:10]]
+    regressor = small(batch_size=batch_size)
+    search = SirenSearchCV(regressor, OMEGAS, cv=4).fit(X, y)
+    assert_same_search(search, GridSearchCV(regressor, OMEGAS, cv=4).fit(X, y))
+    assert stacks == [16]
+
+
+def test_a_pipeline_is_transformed_fold_by_fold(chirp, stacks):
+    pipe = make_pipeline(QuantileTransformer(n_quantiles=20), small())
+    grid = {
+        "sirenregressor__omega_0": [2.0, 8.0],
+        "quantiletransformer__n_quantiles": [10, 50],
+    }
+    X = pd.DataFrame(chirp[0], columns=["time"])
+    search = SirenSearchCV(pipe, grid, cv=3).fit(X, chirp[1])
+    assert_same_search(search, GridSearchCV(pipe, grid, cv=3).fit(X, chirp[1]))
+    assert stacks == [12]
+    assert type(search.best_estimator_[-1]) is SirenRegressor
+    assert search.feature_names_in_ == ["time"]
+
+
+def test_a_step_that_differs_from_fit_to_fit_costs_time_only(chirp):
+    jitter = FunctionTransformer(lambda X: X + np.random.default_rng().normal(0, 1e-9, X.shape))
+    pipe = make_pipeline(jitter, small())
+    grid = {"sirenregressor__omega_0": [1.0, 60.0]}
+    search = SirenSearchCV(pipe, grid, cv=3).fit(*chirp)
+    reference = GridSearchCV(pipe, grid, cv=3).fit(*chirp)
+    assert_same_search(search, reference, atol=1e-2)
+
+
+def test_another_regressor_as_a_candidate(chirp, stacks):
+    pipe = make_pipeline(StandardScaler(), small())
+    grid = {"sirenregressor": [SVR(), small(omega_0=5.0)]}
+    search = SirenSearchCV(pipe, grid, cv=3).fit(*chirp)
+    assert_same_search(search, GridSearchCV(pipe, grid, cv=3).fit(*chirp))
+    assert isinstance(search.best_estimator_[-1], SirenRegressor)
+
+
+def test_it_refuses_what_does_not_end_in_a_siren(chirp):
+    with pytest.raises(TypeError, match="must be a SirenRegressor or a Pipeline"):
+        SirenSearchCV(SVR(), {"C": [1.0]}).fit(*chirp)
+
+
+def test_distributions_are_drawn_as_randomized_search_draws_them(chirp):
+    distributions = {"omega_0": loguniform(0.5, 50), "weight_scale": [1.0, 1.5]}
+    options = {"n_iter": 5, "random_state": 3, "cv": 3}
+    search = SirenSearchCV(small(), distributions, **options).fit(*chirp)
+    assert_same_search(search, RandomizedSearchCV(small(), distributions, **options).fit(*chirp))
+
+
+@pytest.mark.parametrize(
+    ("scoring", "refit"),
+    [
+        ("neg_mean_absolute_error", True),
+        (["r2", "neg_mean_absolute_error"], "neg_mean_absolute_error"),
+        ({"a": "r2", "b": "neg_max_error"}, False),
+        (lambda estimator, X, y: {"norm": -np.abs(estimator.predict(X) - y).max()}, "norm"),
+        (None, lambda results: int(np.argmin(results["rank_test_score"]))),
+    ],
+    ids=["one", "several", "no refit", "a function", "refit by a function"],
+)
+def test_scores_and_refits(chirp, scoring, refit):
+    options = {"scoring": scoring, "refit": refit, "cv": 3}
+    search = SirenSearchCV(small(), OMEGAS, **options).fit(*chirp)
+    reference = GridSearchCV(small(), OMEGAS, **options).fit(*chirp)
+    for name in ("best_params_", "best_index_", "best_score_", "multimetric_", "scorer_"):
+        assert hasattr(search, name) == hasattr(reference, name), name
+    if refit:
+        assert_same_search(search, reference)
+        assert search.score(*chirp) == reference.score(*chirp)
+
+
+def test_random_splits_are_drawn_once(chirp, stacks):
+    splits = ShuffleSplit(3, random_state=np.random.RandomState(0))
+    search = SirenSearchCV(small(), OMEGAS, cv=splits).fit(*chirp)
+    splits = ShuffleSplit(3, random_state=np.random.RandomState(0))
+    assert_same_search(search, GridSearchCV(small(), OMEGAS, cv=splits).fit(*chirp))
+    assert stacks == [12]
+
+
+def test_splits_that_can_be_read_once(chirp, stacks):
+    splits = list(KFold(3).split(*chirp))
+    search = SirenSearchCV(small(), OMEGAS, cv=iter(splits)).fit(*chirp)
+    assert_same_search(search, GridSearchCV(small(), OMEGAS, cv=splits).fit(*chirp))
+    assert stacks == [12]
+
+
+@pytest.mark.parametrize("with_pipeline", [False, True])
+def test_metadata_is_routed(chirp, stacks, with_pipeline):
+    X, y = chirp
+    metadata = {
+        "sample_weight": np.random.default_rng(0).uniform(0, 2, len(X)),
+        "groups": np.arange(len(X)) % 5,
+    }
+    with sklearn.config_context(enable_metadata_routing=True):
+        regressor = small().set_fit_request(sample_weight=True)
+        scorer = make_scorer(r2_score).set_score_request(sample_weight=True)
+        options = {"cv": GroupKFold(3), "scoring": scorer}
+        name = "omega_0"
+        if with_pipeline:
+            regressor = make_pipeline(StandardScaler(), regressor)
+            regressor[0].set_fit_request(sample_weight=True)
+            name = "sirenregressor__omega_0"
+        grid = {name: OMEGAS["omega_0"]}
+        search = SirenSearchCV(regressor, grid, **options).fit(X, y, **metadata)
+        reference = GridSearchCV(regressor, grid, **options).fit(X, y, **metadata)
+        unweighted = SirenSearchCV(regressor, grid, **options)
+        unweighted.fit(X, y, groups=metadata["groups"])
+    assert_same_search(search, reference)
+    assert stacks == [12, 12]
+    assert (
+        search.cv_results_["mean_test_score"] != unweighted.cv_results_["mean_test_score"]
+    ).all()
+
+
+def test_weights_and_groups_without_routing(chirp, stacks):
+    X, y = chirp
+    metadata = {"sample_weight": np.linspace(0, 2, len(X)), "groups": np.arange(len(X)) % 5}
+    search = SirenSearchCV(small(), OMEGAS, cv=GroupKFold(3)).fit(X, y, **metadata)
+    assert_same_search(
+        search, GridSearchCV(small(), OMEGAS, cv=GroupKFold(3)).fit(X, y, **metadata)
+    )
+    assert stacks == [12]
+
+
+def test_derivatives_are_fitted_one_by_one(chirp, stacks):
+    X, y = chirp
+    slopes = np.gradient(y, X[:, 0])[:, None]
+    search = SirenSearchCV(small(), OMEGAS, cv=3).fit(X, y, gradient=slopes)
+    assert_same_search(search, GridSearchCV(small(), OMEGAS, cv=3).fit(X, y, gradient=slopes))
+    assert stacks == []
+
+
+@pytest.mark.parametrize("bad", [{"omega_0": [-1.0, 2.0]}, {"hidden_layer_sizes": ["wide", 16]}])
+def test_a_failing_candidate_takes_nothing_with_it(chirp, bad):
+    with pytest.warns(FitFailedWarning, match="3 fits failed"):
+        search = SirenSearchCV(small(), bad, cv=3).fit(*chirp)
+    assert np.isnan(search.cv_results_["mean_test_score"][0])
+    assert search.best_index_ == 1
+    with pytest.raises(ValueError, match=r"omega_0|hidden_layer_sizes"):
+        SirenSearchCV(small(), bad, cv=3, error_score="raise").fit(*chirp)
+
+
+def test_a_failing_transformer_takes_nothing_with_it(chirp):
+    pipe = make_pipeline(PCA(), small())
+    with pytest.warns(FitFailedWarning, match="2 fits failed"):
+        search = SirenSearchCV(pipe, {"pca__n_components": [1, 2]}, cv=2).fit(*chirp)
+    assert search.best_params_ == {"pca__n_components": 1}
+
+
+def test_all_candidates_fail(chirp):
+    with pytest.raises(ValueError, match="All the 6 fits failed"):
+        SirenSearchCV(small(), {"omega_0": [-1.0, -2.0]}, cv=3).fit(*chirp)
+
+
+def test_racing_keeps_the_choice_and_says_what_it_dropped(chirp, stacks):
+    grid = {"omega_0": [0.01, 1.0, 5.0, 10.0, 50.0, 200.0]}
+    regressor = small(max_iter=400)
+    search = SirenSearchCV(regressor, grid, cv=3, racing=True).fit(*chirp)
+    reference = GridSearchCV(regressor, grid, cv=3).fit(*chirp)
+    assert search.best_params_ == reference.best_params_
+    dropped = search.cv_results_["dropped"]
+    assert 2 <= dropped.sum() < 6
+    assert stacks == sorted(stacks, reverse=True)
+    assert (stacks[0], stacks[-1]) == (18, 3 * (6 - dropped.sum()))
+    ranks = search.cv_results_["rank_test_score"]
+    assert sorted(ranks) == [1, 2, 3, 4, 5, 6]
+    assert ranks[~dropped].max() < ranks[dropped].min()
+    np.testing.assert_allclose(
+        search.cv_results_["mean_test_score"][~dropped],
+        reference.cv_results_["mean_test_score"][~dropped],
+        atol=1e-3,
+    )
+
+
+def test_candidates_that_are_the_same_are_dropped_together(chirp):
+    grid = [{"omega_0": [200.0, 12.0]}, {"omega_0": [200.0]}]
+    search = SirenSearchCV(small(max_iter=400), grid, cv=3, racing=True).fit(*chirp)
+    assert search.cv_results_["dropped"].tolist() == [True, False, True]
+    assert search.cv_results_["rank_test_score"].tolist() == [2, 1, 2]
+
+
+def test_early_stopping_is_no_lost_race(chirp):
+    grid = {"early_stopping": [True], "n_iter_no_change": [1], "omega_0": [12.0, 60.0]}
+    search = SirenSearchCV(small(max_iter=400), grid, cv=3, racing=True).fit(*chirp)
+    assert not search.cv_results_["dropped"].any()
+
+
+def test_racing_goes_by_the_score_that_refit_names(chirp):
+    scoring = {"good": "r2", "bad": lambda estimator, X, y: -estimator.score(X, y)}
+    chosen = [
+        SirenSearchCV(small(), OMEGAS, cv=3, racing=True, scoring=scoring, refit=refit)
+        .fit(*chirp)
+        .best_params_["omega_0"]
+        for refit in scoring
+    ]
+    assert chosen[0] == 12.0
+    assert chosen[1] != 12.0
+    with pytest.raises(ValueError, match="refit must name it"):
+        SirenSearchCV(small(), OMEGAS, racing=True, scoring=scoring, refit=False).fit(*chirp)
+
+
+def test_a_fitted_search_is_pickled_and_cloned(chirp):
+    search = SirenSearchCV(small(), OMEGAS, cv=3).fit(*chirp)
+    restored = pickle.loads(pickle.dumps(search))
+    np.testing.assert_array_equal(restored.predict(chirp[0]), search.predict(chirp[0]))
+    assert len(pickle.dumps(search)) < 2 * len(pickle.dumps(search.best_estimator_)) + 10_000
+    assert not hasattr(clone(search), "best_params_")
+
+
+def test_a_search_is_an_estimator_of_other_searches(chirp):
+    search = SirenSearchCV(small(), {"omega_0": [1.0, 12.0]}, cv=2)
+    scores = cross_val_score(search, *chirp, cv=KFold(2, shuffle=True, random_state=0), n_jobs=2)
+    assert scores.min() > 0.9
+
+
+@pytest.mark.parametrize("n_jobs", [2, -1])
+def test_workers_do_what_one_process_does(chirp, n_jobs):
+    grid = {"omega_0": [1.0, 12.0, 60.0], "early_stopping": [False, True]}
+    search = SirenSearchCV(small(), grid, cv=3, n_jobs=n_jobs).fit(*chirp)
+    assert_same_search(search, SirenSearchCV(small(), grid, cv=3).fit(*chirp))
+
+
+def threads(estimator, X, y):
+    return torch.get_num_threads()
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, -1])
+def test_workers_share_the_threads(chirp, n_jobs):
+    search = GridSearchCV(small(max_iter=1), OMEGAS, cv=2, scoring=threads, n_jobs=n_jobs)
+    search.fit(*chirp)
+    n_workers, n_cores = joblib.effective_n_jobs(n_jobs), joblib.cpu_count()
+    assert n_workers * search.cv_results_["mean_test_score"].max() <= max(n_workers, n_cores)
+
+
+@pytest.mark.parametrize("search_class", [GridSearchCV, SirenSearchCV])
+def test_a_failing_candidate_takes_no_worker_with_it(chirp, search_class):
+    grid = {"omega_0": [-1.0, 5.0, 10.0]}
+    with pytest.warns(FitFailedWarning, match="2 fits failed"):
+        search = search_class(small(), grid, cv=2, n_jobs=2).fit(*chirp)
+    assert np.isnan(search.cv_results_["mean_test_score"][0])
+    assert search.best_params_["omega_0"] > 0
+
+
+def is_file(fits):
+    return isinstance(fits[0].arguments["X"], np.memmap)
+
+
+def test_workers_read_large_rows_from_one_file():
+    fit = Fit(small(), {"X": np.zeros((300_000, 1)), "y": np.zeros(300_000)}, 0)
+    assert Parallel(n_jobs=2)(delayed(is_file)([fit]) for _ in range(2)) == [True, True]
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_an_interrupted_search_goes_on_from_its_cache(
+    chirp, stacks, monkeypatch, tmp_path, early_stopping
+):
+    monkeypatch.setattr(skinr.groups, "CPU_GROUP_SIZE", 3)
+    options = {"cv": 3, "memory": str(tmp_path)}
+    search = SirenSearchCV(small(early_stopping=early_stopping), OMEGAS, **options)
+    prepare, begun = SirenRegressor._prepare, []
+
+    def interrupted(self, *args, **kwargs):
+        begun.append(self.omega_0)
+        if len(begun) == 8:
+            raise KeyboardInterrupt
+        return prepare(self, *args, **kwargs)
+
+    def counted(self, *args, **kwargs):
+        begun.append(self.omega_0)
+        return prepare(self, *args, **kwargs)
+
+    monkeypatch.setattr(SirenRegressor, "_prepare", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*chirp)
+    begun.clear()
+    monkeypatch.setattr(SirenRegressor, "_prepare", counted)
+    search.fit(*chirp)
+    n_missing = 5 if early_stopping else 6
+    assert begun == [12.0] * (n_missing - 3) + [60.0] * 3 + [search.best_params_["omega_0"]]
+    reference = GridSearchCV(small(early_stopping=early_stopping), OMEGAS, cv=3).fit(*chirp)
+    assert_same_search(search, reference)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+class DiesOnce:
+    """A function whose second call takes its worker with it."""
+
+    def __init__(self, work, folder):
+        self.work, self.folder = work, folder
+
+    def __call__(self, *args, **kwargs):
+        try:
+            (self.folder / "first call").mkdir()
+        except FileExistsError:
+            with suppress(FileExistsError):
+                (self.folder / "second call").mkdir()
+                os._exit(1)
+        return self.work(*args, **kwargs)
+
+
+class Deadly:
+    """A memory that keeps nothing, and loses a worker."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def cache(self, function):
+        return DiesOnce(function, self.folder)
+
+
+class Mortal(TransformerMixin, BaseEstimator):
+    """A step of a pipeline whose second fit takes its worker with it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def fit(self, X, y=None):
+        return DiesOnce(lambda: self, self.folder)()
+
+    def transform(self, X):
+        return X
+
+
+def assert_one_was_lost(cluster, before):
+    cluster.wait_for_workers(2, timeout=60)
+    assert len(before & set(cluster.run(os.getpid).values())) == 1
+
+
+def test_a_search_on_a_cluster_survives_the_loss_of_a_worker(chirp, cluster, tmp_path):
+    before = set(cluster.run(os.getpid).values())
+    regressor = small(max_iter=50)
+    with joblib.parallel_config(backend="dask"):
+        search = SirenSearchCV(regressor, OMEGAS, cv=3, memory=Deadly(tmp_path)).fit(*chirp)
+    assert_same_search(search, GridSearchCV(regressor, OMEGAS, cv=3).fit(*chirp))
+    assert_one_was_lost(cluster, before)
+
+
+def test_grid_search_on_a_cluster_survives_the_loss_of_a_worker(chirp, cluster, tmp_path):
+    before = set(cluster.run(os.getpid).values())
+    pipe = make_pipeline(Mortal(tmp_path), small(max_iter=50))
+    grid = {"sirenregressor__omega_0": OMEGAS["omega_0"]}
+    splits = list(KFold(3).split(*chirp))
+    everywhere = [*chirp, *(part for split in splits for part in split)]
+    with joblib.parallel_config(backend="dask", scatter=everywhere):
+        search = GridSearchCV(pipe, grid, cv=splits).fit(*chirp)
+    assert_same_search(search, GridSearchCV(pipe, grid, cv=splits).fit(*chirp))
+    assert_one_was_lost(cluster, before)
