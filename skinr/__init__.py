@@ -1,8 +1,9 @@
 """SIREN implicit neural representations behind scikit-learn's estimator API."""
 
 from skinr.image import ImageCoordinateTransformer
+from skinr.image_regressor import ImageRegressor
 from skinr.network import Siren
 from skinr.regressor import SirenRegressor
 
-__all__ = ["ImageCoordinateTransformer", "Siren", "SirenRegressor"]
+__all__ = ["ImageCoordinateTransformer", "ImageRegressor", "Siren", "SirenRegressor"]
 __version__ = "0.1.0"

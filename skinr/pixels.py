@@ -152,9 +152,26 @@ def to_pixels(values: Array, dtype: np.dtype[Any]) -> Array:
         return values > 0.5
     if dtype.kind == "f":
         return values.astype(dtype)
-    limits = np.iinfo(dtype)
-    pixels = np.multiply(values, limits.max, dtype=np.float64)
-    return np.rint(pixels).clip(limits.min, limits.max).astype(dtype)
+    pixels = np.multiply(clip_values(values, dtype), np.iinfo(dtype).max, dtype=np.float64)
+    return np.rint(pixels).astype(dtype)
+
+
+def clip_values(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Clip values to what pixels of a dtype can hold.
+
+    Parameters
+    ----------
+    values : ndarray
+    dtype : numpy.dtype
+
+    Returns
+    -------
+    values : ndarray of the same shape
+    """
+    if dtype.kind == "f":
+        return values
+    lowest = np.iinfo(dtype).min / np.iinfo(dtype).max if dtype.kind == "i" else 0.0
+    return values.clip(lowest, 1.0)
 
 
 def _check_pixels(pixels: Array) -> None:
