@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import center_of_mass
 from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
@@ -152,6 +153,25 @@ def test_a_region_is_a_part_of_the_whole():
     whole = model.predict(scale=3, dtype=float)
     part = model.predict(scale=3, region=((5, 20), (0, 11)), dtype=float)
     np.testing.assert_allclose(part, whole[15:60, :33], atol=1e-4)
+
+
+def test_an_enlargement_is_not_shifted():
+    rows, columns = np.mgrid[:30, :42]
+    image = np.exp(-(((rows - 14.2) / 5) ** 2) - ((columns - 20.7) / 6) ** 2).astype(np.float32)
+    siren = small_siren(omega_0=3, weight_scale=1).set_params(max_iter=1000)
+    model = ImageRegressor(siren).fit(image)
+    box = (8, 6, 36, 24)
+    for options, shape, theirs in [
+        ({"scale": 4}, (120, 168), {}),
+        ({"shape": (100, 90)}, (100, 90), {}),
+        ({"scale": 5, "region": ((6, 24), (8, 36))}, (90, 140), {"box": box}),
+    ]:
+        ours = model.predict(**options)
+        bicubic = Image.fromarray(image).resize(shape[::-1], Image.Resampling.BICUBIC, **theirs)
+        np.testing.assert_allclose(ours, np.asarray(bicubic), atol=0.03)
+        shift = np.subtract(center_of_mass(ours), center_of_mass(np.asarray(bicubic)))
+        pixel = np.divide(shape, image.shape if not theirs else (18, 28))
+        np.testing.assert_allclose(shift / pixel, 0, atol=0.05)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, "float32", float])
