@@ -68,7 +68,7 @@ class Grid(NamedTuple):
         if shape is not None and scale is not None:
             raise ValueError(f"shape={shape!r} and scale={scale!r} given; one of them is accepted.")
         if shape is not None:
-            new_shape = as_shape(shape, len(image_shape))
+            new_shape = as_shape("shape", shape, len(image_shape))
         else:
             factors = _as_factors(scale, len(image_shape))
             new_shape = tuple(
@@ -101,6 +101,10 @@ class Grid(NamedTuple):
         """Return the part of the grid that slices of each axis cut out."""
         return Grid(tuple(axis[part] for axis, part in zip(self.axes, slices, strict=True)))
 
+    def from_origin(self, origin: Sequence[int]) -> Grid:
+        """Return the same pixels, in positions counted from the pixel `origin`."""
+        return Grid(tuple(axis - start for axis, start in zip(self.axes, origin, strict=True)))
+
     def blocks(self, n_pixels: int) -> Iterator[tuple[slice, ...]]:
         """Yield slices that cut the grid into blocks of at most about `n_pixels`."""
         edge = max(1, int(n_pixels ** (1 / len(self.axes))))
@@ -109,11 +113,31 @@ class Grid(NamedTuple):
         )
 
 
-def as_shape(shape: Any, n_axes: int) -> tuple[int, ...]:
+def to_coordinates(positions: Array, shape: tuple[int, ...]) -> Array:
+    """Map positions in an image to coordinates, and its span to [-1, 1].
+
+    Parameters
+    ----------
+    positions : ndarray of shape (n_pixels, n_axes)
+    shape : tuple of int
+        Of the image.
+
+    Returns
+    -------
+    coordinates : ndarray of shape (n_pixels, n_axes), of the same dtype
+    """
+    size = np.asarray(shape, positions.dtype)
+    coordinates: Array = (positions + 0.5) / (size / 2) - 1
+    return coordinates
+
+
+def as_shape(name: str, shape: Any, n_axes: int) -> tuple[int, ...]:
     """Return a shape as a tuple of int, or raise a ValueError.
 
     Parameters
     ----------
+    name : str
+        Of the parameter, for the message.
     shape : int or sequence of int
     n_axes : int
 
@@ -123,7 +147,7 @@ def as_shape(shape: Any, n_axes: int) -> tuple[int, ...]:
     """
     sizes = tuple(shape) if np.iterable(shape) else (shape,)
     if len(sizes) != n_axes or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
-        raise ValueError(f"shape must be {n_axes} integers of at least 1; {shape!r} given.")
+        raise ValueError(f"{name} must be {n_axes} integers of at least 1; {shape!r} given.")
     return tuple(int(size) for size in sizes)
 
 

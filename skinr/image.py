@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skinr.grids import Grid, Region, as_shape
+from skinr.grids import Grid, Region, as_shape, to_coordinates
 from skinr.pixels import ImageFormat, ImageSource, make_image, read_image, to_pixels, to_values
 
 Array = NDArray[Any]
@@ -102,7 +102,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
             highest = positions.max(axis=0).clip(0, np.iinfo(np.int64).max // 2)
             self.shape_ = tuple(int(size) for size in np.floor(highest + 0.5) + 1)
         else:
-            self.shape_ = as_shape(self.shape, positions.shape[1])
+            self.shape_ = as_shape("shape", self.shape, positions.shape[1])
         return self
 
     def transform(self, X: ArrayLike) -> Array:
@@ -119,10 +119,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
             In [-1, 1] within the grid; float32 if X is, else float64.
         """
         check_is_fitted(self)
-        positions = self._validate_positions(X, reset=False)
-        size = np.asarray(self.shape_, positions.dtype)
-        coordinates: Array = (positions + 0.5) / (size / 2) - 1
-        return coordinates
+        return to_coordinates(self._validate_positions(X, reset=False), self.shape_)
 
     def inverse_transform(self, X: ArrayLike) -> Array:
         """Map coordinates to positions.
@@ -213,7 +210,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
             raise NotFittedError("The image's format is not known yet: call image_to_arrays first.")
         image_format = self.image_format_
         sizes = image_format.grid_shape
-        grid_shape = sizes if shape is None else as_shape(shape, len(sizes))
+        grid_shape = sizes if shape is None else as_shape("shape", shape, len(sizes))
         values = np.asarray(y)
         n_channels = image_format.n_channels or 1
         n_pixels = prod(grid_shape)
@@ -271,7 +268,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         """Return the pixels of an image, channels last, and remember the rest of it."""
         pixels, image_format = read_image(image, channel_axis)
         sizes = image_format.grid_shape
-        if self.shape is not None and as_shape(self.shape, len(sizes)) != sizes:
+        if self.shape is not None and as_shape("shape", self.shape, len(sizes)) != sizes:
             raise ValueError(f"The image has shape {sizes}; shape={self.shape!r} is accepted.")
         self.shape_ = sizes
         self.n_features_in_ = len(sizes)

@@ -7,22 +7,25 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from PIL import Image
 from sklearn.base import BaseEstimator, _fit_context, clone
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
     _routing_enabled,
     process_routing,
 )
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, check_memory
 
-from skinr.grids import Grid, Region
+from skinr.grids import Grid, Region, to_coordinates
 from skinr.image import ImageCoordinateTransformer
 from skinr.pixels import ImageSource, clip_values, make_image, read_image, to_pixels, to_values
 from skinr.regressor import SirenRegressor
+from skinr.tile_fits import fit_pixels, fit_tile
+from skinr.tiles import Tiling
 
 Array = NDArray[Any]
 
@@ -50,13 +53,34 @@ class ImageRegressor(BaseEstimator):
         takes the last axis for channels where there are three axes or more and it has at most 4
         entries. What Pillow reads needs no hint.
 
+    tile_size : int, tuple of int or None, default=None
+        Cuts the image into tiles of at most so many pixels along all or along each of the axes,
+        each with a regressor of its own. They reach an eighth of that further in all, and blend
+        there without seams. None makes one tile. What is fitted at a time is one tile, so that
+        the memory that a large image takes is little more than its pixels.
+
+    n_jobs : int or None, default=None
+        Tiles that are fitted in parallel, through joblib, whose backends carry them to other
+        machines. None means 1 unless in a `joblib.parallel_config` context, -1 all cores.
+
+    memory : str, object with the interface of joblib.Memory, or None, default=None
+        A folder that keeps every tile once it is fitted. A fit of the same image with the same
+        parameters, started again after its end or after a kill at any moment, takes from there
+        what is done. It is pickles, so let nobody else write to it; delete it when the fit is done.
+
+    verbose : int, default=0
+        How much joblib says about the tiles that are done.
+
     Attributes
     ----------
     transformer_ : ImageCoordinateTransformer
         Knows the shape, channels, dtype and mode of the image.
 
     regressor_ : estimator
-        Fitted to coordinates and values.
+        Fitted to coordinates and values; only there where the image is one tile.
+
+    regressors_ : list of estimator
+        The regressor of every tile, row by row, each fitted to coordinates in [-1, 1] of its tile.
 
     See Also
     --------
@@ -86,11 +110,35 @@ class ImageRegressor(BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "regressor": [HasMethods(["fit", "predict"]), None],
         "channel_axis": [StrOptions({"auto"}), Integral, None],
+        "tile_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
+        "n_jobs": [Integral, None],
+        "memory": [str, HasMethods(["cache"]), None],
+        "verbose": ["verbose"],
     }
 
-    def __init__(self, regressor: Any = None, *, channel_axis: int | str | None = "auto") -> None:
+    def __init__(
+        self,
+        regressor: Any = None,
+        *,
+        channel_axis: int | str | None = "auto",
+        tile_size: int | tuple[int, ...] | None = None,
+        n_jobs: int | None = None,
+        memory: Any = None,
+        verbose: int = 0,
+    ) -> None:
         self.regressor = regressor
         self.channel_axis = channel_axis
+        self.tile_size = tile_size
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.verbose = verbose
+
+    @property
+    def regressor_(self) -> Any:
+        """The fitted regressor of an image of one tile."""
+        if len(getattr(self, "regressors_", ())) != 1:
+            raise AttributeError("There is a regressor_ after the fit of an image of one tile.")
+        return self.regressors_[0]
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -131,23 +179,35 @@ class ImageRegressor(BaseEstimator):
         transformer = ImageCoordinateTransformer()
         pixels = transformer._take_apart(image, self.channel_axis)
         known = _known_pixels(pixels, mask)
-        if not known.any():
-            raise ValueError("No pixel is left to fit: all of them are NaN, or False in `mask`.")
-        metadata = {"sample_weight": sample_weight, **fit_params}
-        rows = {
-            name: _as_grid(name, value, known.shape)[known]
-            for name, value in metadata.items()
+        metadata = {
+            name: _as_grid(name, value, known.shape)
+            for name, value in {"sample_weight": sample_weight, **fit_params}.items()
             if value is not None
         }
-        routed = process_routing(self, "fit", **rows).regressor.fit if _routing_enabled() else rows
-        values = to_values(pixels[known])
+        if _routing_enabled():
+            metadata = process_routing(self, "fit", **metadata).regressor.fit
+        tiling = Tiling.of(known.shape, self.tile_size)
+        for tile in tiling.tiles:
+            if not known[tile].any():
+                raise ValueError(
+                    f"No pixel is left to fit in the tile {_describe(tile)}: all of them are NaN, "
+                    "or False in `mask`."
+                )
         regressor = self._make_regressor()
-        regressor.fit(
-            transformer.transform(transformer.grid()[known.ravel()]),
-            values[:, 0] if transformer.image_format_.n_channels is None else values,
-            **routed,
+        if transformer.image_format_.n_channels is None:
+            pixels = pixels[..., 0]
+        is_one_fit = len(tiling.tiles) == 1 and self.memory is None
+        fit = fit_pixels if is_one_fit else check_memory(self.memory).cache(fit_tile)
+        regressors = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)(
+            delayed(fit)(
+                regressor,
+                pixels[tile],
+                known[tile],
+                {name: value[tile] for name, value in metadata.items()},
+            )
+            for tile in tiling.tiles
         )
-        self.transformer_, self.regressor_ = transformer, regressor
+        self.transformer_, self.regressors_, self._tiling = transformer, regressors, tiling
         return self
 
     def predict(
@@ -272,12 +332,26 @@ class ImageRegressor(BaseEstimator):
 
     def _predict_blocks(self, grid: Grid) -> Iterator[tuple[tuple[slice, ...], Array]]:
         """Yield blocks of a grid, and their values of shape (*block_shape, n_channels)."""
+        n_channels = self.transformer_.image_format_.n_channels or 1
+        tile_shapes = [
+            tuple(part.stop - part.start for part in tile) for tile in self._tiling.tiles
+        ]
         for block in grid.blocks(BLOCK_SIZE):
-            part = grid.take(block)
-            values = self.regressor_.predict(self.transformer_.transform(part.positions()))
+            part_of_grid = grid.take(block)
+            values = np.zeros((*part_of_grid.shape, n_channels))
+            for part in self._tiling.parts(part_of_grid):
+                coordinates = to_coordinates(part.grid.positions(), tile_shapes[part.tile])
+                predicted = self.regressors_[part.tile].predict(coordinates)
+                values[part.place] += part.weight[..., None] * predicted.reshape(
+                    *part.grid.shape, n_channels
+                )
             if not np.isfinite(values).all():
-                raise ValueError(f"{self.regressor_!r} predicts NaN or infinite values.")
-            yield block, values.reshape(*part.shape, -1)
+                raise ValueError(f"{self._make_regressor()!r} predicts NaN or infinite values.")
+            yield block, values
+
+
+def _describe(tile: tuple[slice, ...]) -> str:
+    return "[" + ", ".join(f"{part.start}:{part.stop}" for part in tile) + "]"
 
 
 def _known_pixels(pixels: Array, mask: ArrayLike | None) -> NDArray[np.bool_]:

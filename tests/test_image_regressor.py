@@ -1,4 +1,5 @@
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -183,6 +184,94 @@ def test_floats_on_request(dtype):
     np.testing.assert_allclose(values.clip(0, 1) * 255, rounded, atol=0.7)
 
 
+@pytest.mark.parametrize("mode", ["1", "RGB", "PA", "I;16"])
+def test_tiles_give_the_picture_back(mode):
+    picture = make_picture(mode, 11, 17)
+    model = ImageRegressor(NEAREST, tile_size=(4, 5)).fit(picture)
+    assert len(model.regressors_) == 3 * 4
+    assert_same_pixels(model.predict(), picture)
+
+
+def test_tiles_leave_no_seam():
+    image = np.add.outer(3.0 * np.arange(31), -2.0 * np.arange(44))
+    tiled = ImageRegressor(LinearRegression(), tile_size=10).fit(image)
+    whole = ImageRegressor(LinearRegression()).fit(image)
+    for options in (
+        {},
+        {"scale": 3},
+        {"shape": (17, 90)},
+        {"scale": 9, "region": ((8, 12), (3, 5))},
+    ):
+        np.testing.assert_allclose(tiled.predict(**options), whole.predict(**options), atol=1e-4)
+    np.testing.assert_allclose(tiled.score(image + 0.5), whole.score(image + 0.5), atol=1e-3)
+
+
+def test_tiles_are_sirens_of_their_own():
+    image = waves(40, 40)
+    model = ImageRegressor(small_siren(), tile_size=20).fit(image)
+    assert model.score(image) > 30
+    crop = ImageRegressor(small_siren()).fit(image[:22, :22])
+    part = ((0, 18), (0, 18))
+    np.testing.assert_allclose(
+        model.predict(region=part, dtype=float), crop.predict(region=part, dtype=float), atol=1e-5
+    )
+    with pytest.raises(AttributeError, match="one tile"):
+        _ = model.regressor_
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(), model.predict())
+
+
+def test_tiles_in_parallel_are_the_same():
+    image = Image.fromarray(np.stack([waves(40, 30)] * 3, axis=-1))
+    mask = np.random.default_rng(0).random((40, 30)) < 0.8
+    options = {"mask": mask, "sample_weight": mask + 1.0}
+    serial = ImageRegressor(small_siren(), tile_size=16).fit(image, **options)
+    parallel = ImageRegressor(small_siren(), tile_size=16, n_jobs=2).fit(image, **options)
+    np.testing.assert_allclose(
+        parallel.predict(dtype=float), serial.predict(dtype=float), atol=1e-2
+    )
+
+
+def test_tiles_of_a_sound_and_of_a_volume():
+    sound = (1000 * np.sin(np.arange(500) ** 1.5 / 50)).astype(np.int16)
+    model = ImageRegressor(NEAREST, tile_size=90).fit(sound)
+    np.testing.assert_array_equal(model.predict(), sound)
+    volume = np.random.default_rng(0).random((7, 8, 9), np.float32)
+    model = ImageRegressor(NEAREST, tile_size=4).fit(volume)
+    np.testing.assert_allclose(model.predict(), volume, rtol=1e-6)
+
+
+def test_finished_tiles_are_kept(tmp_path):
+    model = ImageRegressor(Recorder(), tile_size=10, memory=str(tmp_path))
+    first = model.fit(waves()).predict()
+    model.set_params(regressor=Recorder())
+    n_files = len(list(tmp_path.rglob("output.pkl")))
+    assert n_files == len(model.regressors_) == 3 * 4
+    np.testing.assert_array_equal(model.fit(waves()).predict(), first)
+    assert len(list(tmp_path.rglob("output.pkl"))) == n_files
+    changed = waves()
+    changed[0, 0] += 1
+    model.fit(changed)
+    assert len(list(tmp_path.rglob("output.pkl"))) == n_files + 1
+
+
+def test_tiles_take_little_memory():
+    image = np.zeros((1000, 1000), np.uint8)
+    model = ImageRegressor(LinearRegression(), tile_size=100)
+    tracemalloc.start()
+    model.fit(image).predict()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * image.nbytes
+
+
+def test_a_tile_without_pixels():
+    mask = np.ones((20, 20), bool)
+    mask[12:, 12:] = False
+    with pytest.raises(ValueError, match=r"tile \[12:20, 12:20\]"):
+        ImageRegressor(Untrained(), tile_size=7).fit(np.ones((20, 20)), mask=mask)
+
+
 def psnr(first, second, peak):
     return 20 * np.log10(peak) - 10 * np.log10(np.mean(np.subtract(first, second) ** 2))
 
@@ -341,7 +430,18 @@ def test_bad_scores(image, mask, message):
         model.score(image, mask=mask)
 
 
-@pytest.mark.parametrize("parameters", [{"regressor": "siren"}, {"channel_axis": "last"}], ids=str)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"regressor": "siren"},
+        {"channel_axis": "last"},
+        {"tile_size": 0},
+        {"tile_size": (2, 0)},
+        {"n_jobs": "all"},
+        {"memory": 3},
+    ],
+    ids=str,
+)
 def test_bad_parameters(parameters):
     with pytest.raises(ValueError, match=next(iter(parameters))):
         ImageRegressor(**parameters).fit(waves())
