@@ -11,11 +11,10 @@ from pathlib import Path
 from time import perf_counter
 
 import matplotlib.pyplot as plt
-import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from skinr import ImageRegressor, SirenRegressor
+from skinr import ImageRegressor, LossCurveDisplay, ReconstructionDisplay, SirenRegressor
 
 parser = argparse.ArgumentParser(description="Fit a SIREN to a photograph.")
 parser.add_argument("--image", type=Path, help="a picture; scikit-learn's china.jpg by default")
@@ -51,20 +50,9 @@ print(
     f"PSNR on the training pixels: {psnr:.2f} dB"
 )
 
-# %% Original, reconstruction and error
-reconstruction = model.predict()
-error = np.abs(np.subtract(reconstruction, image, dtype=float)).mean(axis=2) / 255
-figure, axes = plt.subplots(1, 3, figsize=(15, 4), layout="constrained")
-axes[0].imshow(image)
-axes[0].set_title("photograph")
-axes[1].imshow(reconstruction)
-axes[1].set_title(f"SIREN, {psnr:.1f} dB")
-drawn = axes[2].imshow(error, cmap="magma")
-axes[2].set_title("mean absolute error")
-figure.colorbar(drawn, ax=axes[2])
-for ax in axes:
-    ax.set_axis_off()
-figure.savefig(options.figures / "fit_image.png", dpi=120)
+# %% Photograph, reconstruction and error
+display = ReconstructionDisplay.from_estimator(model, image)
+display.figure_.savefig(options.figures / "fit_image.png", dpi=120)
 
 # %% A detail, four times as large: the function between the pixels
 height, width = image.height // 4, image.width // 4
@@ -85,9 +73,6 @@ for ax, picture, title in zip(
 figure.savefig(options.figures / "enlargement.png", dpi=120)
 
 # %% The loss over the updates
-figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-ax.semilogy(fitted.loss_curve_)
-ax.set_xlabel("update")
-ax.set_ylabel("mean squared error, standardised values")
-figure.savefig(options.figures / "loss_curve.png", dpi=120)
+display = LossCurveDisplay.from_estimator(model)
+display.figure_.savefig(options.figures / "loss_curve.png", dpi=120)
 print(f"figures in {options.figures.resolve()}")

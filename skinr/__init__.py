@@ -1,9 +1,18 @@
 """SIREN implicit neural representations behind scikit-learn's estimator API."""
 
+from skinr.display import ActivationDisplay, LossCurveDisplay, ReconstructionDisplay
 from skinr.image import ImageCoordinateTransformer
 from skinr.image_regressor import ImageRegressor
 from skinr.network import Siren
 from skinr.regressor import SirenRegressor
 
-__all__ = ["ImageCoordinateTransformer", "ImageRegressor", "Siren", "SirenRegressor"]
+__all__ = [
+    "ActivationDisplay",
+    "ImageCoordinateTransformer",
+    "ImageRegressor",
+    "LossCurveDisplay",
+    "ReconstructionDisplay",
+    "Siren",
+    "SirenRegressor",
+]
 __version__ = "0.1.0"
