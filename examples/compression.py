@@ -92,7 +92,7 @@ for codec in codecs:
 figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for name, curve in {**codecs, **{f"SIREN, {dtype}": points[dtype] for dtype in points}}.items():
     size, decibels = np.transpose(sorted(curve))
-    ax.semilogx(8 * size / n_pixels, decibels, marker="o" if "SIREN" in name else "", label=name)
+    ax.plot(8 * size / n_pixels, decibels, marker="o" if "SIREN" in name else "", label=name)
 ax.set_xlabel("bits per pixel")
 ax.set_ylabel("PSNR in dB")
 ax.legend()
