@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from math import prod
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -61,7 +60,8 @@ class Grid(NamedTuple):
         Raises
         ------
         ValueError
-            If one of them is unusable, or both `shape` and `scale` are given.
+            If one of them is unusable, or both `shape` and `scale` are given, or if the positions
+            along an axis do not fit in memory.
         """
         bounds = _as_bounds(region, image_shape)
         extents = [stop - start for start, stop in bounds]
@@ -75,18 +75,19 @@ class Grid(NamedTuple):
                 max(1, round(extent * factor))
                 for extent, factor in zip(extents, factors, strict=True)
             )
-        if prod(new_shape) > np.iinfo(np.intp).max:
-            raise ValueError(f"An image of shape {new_shape} asked for, which fits in no memory.")
-        return cls(
-            tuple(
-                (start + (np.arange(new) + 0.5) * (extent / new) - 0.5).astype(
-                    np.float32 if size <= LONGEST_FLOAT32_AXIS else np.float64
-                )
-                for (start, _), extent, new, size in zip(
-                    bounds, extents, new_shape, image_shape, strict=True
+        try:
+            return cls(
+                tuple(
+                    (start + (np.arange(new) + 0.5) * (extent / new) - 0.5).astype(
+                        np.float32 if size <= LONGEST_FLOAT32_AXIS else np.float64
+                    )
+                    for (start, _), extent, new, size in zip(
+                        bounds, extents, new_shape, image_shape, strict=True
+                    )
                 )
             )
-        )
+        except (MemoryError, ValueError) as error:
+            raise does_not_fit(new_shape, error) from error
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -111,6 +112,13 @@ class Grid(NamedTuple):
         return product(
             *([slice(first, first + edge) for first in range(0, n, edge)] for n in self.shape)
         )
+
+
+def does_not_fit(shape: tuple[int, ...], reason: Exception) -> ValueError:
+    """Return the error that says that an image of some shape does not fit in memory."""
+    return ValueError(
+        f"An image of shape {shape} asked for, which does not fit in memory: {reason}"
+    )
 
 
 def to_coordinates(positions: Array, shape: tuple[int, ...]) -> Array:

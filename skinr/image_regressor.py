@@ -13,6 +13,7 @@ from PIL import Image
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import (
+    UNUSED,
     MetadataRouter,
     MethodMapping,
     _routing_enabled,
@@ -20,7 +21,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import check_is_fitted, check_memory
 
-from skinr.grids import Grid, Region, to_coordinates
+from skinr.grids import Grid, Region, does_not_fit, to_coordinates
 from skinr.image import ImageCoordinateTransformer
 from skinr.pixels import ImageSource, clip_values, make_image, read_image, to_pixels, to_values
 from skinr.regressor import SirenRegressor
@@ -116,6 +117,13 @@ class ImageRegressor(BaseEstimator):
         "verbose": ["verbose"],
     }
 
+    # What these take are no metadata that another estimator could route here.
+    __metadata_request__fit: ClassVar = dict.fromkeys(("image", "mask", "sample_weight"), UNUSED)
+    __metadata_request__predict: ClassVar = dict.fromkeys(
+        ("shape", "scale", "region", "dtype"), UNUSED
+    )
+    __metadata_request__score: ClassVar = dict.fromkeys(("image", "mask"), UNUSED)
+
     def __init__(
         self,
         regressor: Any = None,
@@ -156,7 +164,7 @@ class ImageRegressor(BaseEstimator):
             As :meth:`ImageCoordinateTransformer.image_to_arrays` takes it. A pixel that is NaN in
             one of its channels is missing.
         mask : array-like of bool of the shape of the grid, optional
-            True where a pixel is used; the others are left out.
+            True where a pixel is used. The others are left out, and filled in by `predict`.
         sample_weight : array-like of the shape of the grid, optional
             How much each pixel counts.
         **fit_params : array-like of the shape of the grid
@@ -381,6 +389,4 @@ def _allocate(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     try:
         return np.empty(shape, dtype)
     except (MemoryError, ValueError) as error:
-        raise ValueError(
-            f"An image of shape {shape[:-1]} does not fit in memory: {error}"
-        ) from error
+        raise does_not_fit(shape[:-1], error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -124,9 +125,9 @@ def make_picture(pixels: Array, picture_format: PictureFormat) -> Image.Image:
 
 def _load(picture: Picture) -> Image.Image:
     try:
-        opened = picture if isinstance(picture, Image.Image) else Image.open(picture)
-        opened.load()
-        upright = ImageOps.exif_transpose(opened)
+        with _open(picture) as opened:
+            opened.load()
+            upright = ImageOps.exif_transpose(opened)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
         raise
     except Image.DecompressionBombError as error:
@@ -136,6 +137,11 @@ def _load(picture: Picture) -> Image.Image:
     except Exception as error:  # Pillow's plugins raise what their parsers happen to run into
         raise ValueError(f"Not an image that Pillow can read: {error}") from error
     return upright
+
+
+def _open(picture: Picture) -> AbstractContextManager[Image.Image]:
+    """Return a context of the picture; what was open before stays open after it."""
+    return nullcontext(picture) if isinstance(picture, Image.Image) else Image.open(picture)
 
 
 def _stack_bands(picture: Image.Image) -> Array:

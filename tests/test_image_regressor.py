@@ -331,6 +331,7 @@ def test_metadata_go_with_their_pixels():
 
 
 def test_metadata_routing():
+    assert not {"set_fit_request", "set_predict_request"} & set(dir(ImageRegressor))
     image, weight = np.ones((2, 3)), np.arange(6).reshape(2, 3)
     with config_context(enable_metadata_routing=True):
         pipeline = make_pipeline(Recorder().set_fit_request(sample_weight=True))
@@ -393,6 +394,7 @@ def test_files_that_are_none(tmp_path):
         ({"shape": (10**7, 10**7)}, "memory"),
         ({"scale": 1e6}, "memory"),
         ({"scale": 1e15}, "memory"),
+        ({"scale": (1e12, 0.1)}, "memory"),
         ({"region": ((0, 5), (0, 5))}, "region"),
         ({"dtype": np.uint8}, "dtype"),
     ],

@@ -1,3 +1,4 @@
+import gc
 import io
 
 import numpy as np
@@ -147,10 +148,24 @@ def test_an_unknown_mode(monkeypatch):
         round_trip(Image.new("F", (2, 2)))
 
 
-def test_of_several_frames_the_first(tmp_path):
+@pytest.mark.parametrize("suffix", ["tiff", "gif"])
+@pytest.mark.filterwarnings("error")
+def test_of_several_frames_the_first(tmp_path, suffix):
+    path = tmp_path / f"frames.{suffix}"
     frames = [Image.new("L", (2, 2), level) for level in (10, 200)]
-    frames[0].save(tmp_path / "frames.tiff", save_all=True, append_images=frames[1:])
-    assert np.asarray(round_trip(tmp_path / "frames.tiff")).max() == 10
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert np.asarray(round_trip(path).convert("L")).max() == 10
+    gc.collect()  # a file that was left open would be heard of now
+
+
+def test_a_file_that_the_user_has_opened_stays_open(tmp_path):
+    make_picture("RGB", 4, 7).save(tmp_path / "picture.tiff")
+    with (tmp_path / "picture.tiff").open("rb") as file:
+        round_trip(file)
+        assert not file.closed
+    with Image.open(tmp_path / "picture.tiff") as picture:
+        round_trip(picture)
+        picture.seek(0)
 
 
 def broken_files():
