@@ -48,7 +48,7 @@ class ReconstructionDisplay:
     >>> from skinr import ImageRegressor, ReconstructionDisplay, SirenRegressor
     >>> image = np.add.outer(np.arange(16), np.arange(16)).astype(np.uint8)
     >>> model = ImageRegressor(SirenRegressor(max_iter=50)).fit(image)
-    >>> display = ReconstructionDisplay.from_estimator(model, image)  # doctest: +SKIP
+    >>> display = ReconstructionDisplay.from_estimator(model, image)
     """
 
     def __init__(self, image: Array, reconstruction: Array, error: Array, psnr: float) -> None:

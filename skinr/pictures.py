@@ -141,7 +141,12 @@ def _load(picture: Picture) -> Image.Image:
 
 def _open(picture: Picture) -> AbstractContextManager[Image.Image]:
     """Return a context of the picture; what was open before stays open after it."""
-    return nullcontext(picture) if isinstance(picture, Image.Image) else Image.open(picture)
+    if isinstance(picture, Image.Image):
+        return nullcontext(picture)
+    opened = Image.open(picture)
+    if opened.format == "EPS":
+        raise ValueError("EPS files are programs, which would have to be run; render it first.")
+    return opened
 
 
 def _stack_bands(picture: Image.Image) -> Array:

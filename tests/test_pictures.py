@@ -194,6 +194,12 @@ def test_a_truncated_picture_that_pillow_has_opened():
         round_trip(Image.open(io.BytesIO(broken_files()["truncated"])))
 
 
+def test_a_program_is_not_run(tmp_path):
+    make_picture("RGB", 4, 7).save(tmp_path / "picture.eps")
+    with pytest.raises(ValueError, match="EPS files are programs"):
+        round_trip(tmp_path / "picture.eps")
+
+
 def test_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         round_trip(tmp_path / "none.png")
