@@ -3,6 +3,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from joblib import Memory
 from PIL import Image
 from scipy.ndimage import center_of_mass
 from sklearn import config_context
@@ -241,8 +242,9 @@ def test_tiles_of_a_sound_and_of_a_volume():
     np.testing.assert_allclose(model.predict(), volume, rtol=1e-6)
 
 
-def test_finished_tiles_are_kept(tmp_path):
-    model = ImageRegressor(Recorder(), tile_size=10, memory=str(tmp_path))
+@pytest.mark.parametrize("as_memory", [str, lambda path: Memory(path, verbose=0)])
+def test_finished_tiles_are_kept(tmp_path, as_memory):
+    model = ImageRegressor(Recorder(), tile_size=10, memory=as_memory(tmp_path))
     first = model.fit(waves()).predict()
     model.set_params(regressor=Recorder())
     n_files = len(list(tmp_path.rglob("output.pkl")))
