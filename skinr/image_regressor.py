@@ -47,7 +47,7 @@ class ImageRegressor(BaseEstimator):
     regressor : estimator, default=None
         Any regressor that learns values from coordinates, of as many outputs as the image has
         channels; also a Pipeline, or a GridSearchCV, which then splits the pixels. It is cloned.
-        None takes `SirenRegressor()`.
+        None takes `SirenRegressor()`, whose frequency follows the number of pixels in use.
 
     channel_axis : int, None or "auto", default="auto"
         The axis of an array that holds the values of one pixel; None where there is none. "auto"
@@ -195,18 +195,15 @@ class ImageRegressor(BaseEstimator):
         if _routing_enabled():
             metadata = process_routing(self, "fit", **metadata).regressor.fit
         tiling = Tiling.of(known.shape, self.tile_size)
-        for tile in tiling.tiles:
-            if not known[tile].any():
-                raise ValueError(
-                    f"No pixel is left to fit in the tile {_describe(tile)}: all of them are NaN, "
-                    "or False in `mask`."
-                )
+        _check_tiles(tiling, known)
         regressor = self._make_regressor()
         if transformer.image_format_.n_channels is None:
             pixels = pixels[..., 0]
-        is_one_fit = len(tiling.tiles) == 1 and self.memory is None
-        fit = fit_pixels if is_one_fit else check_memory(self.memory).cache(fit_tile)
-        regressors = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)(
+        is_one_tile = len(tiling.tiles) == 1
+        fit = check_memory(self.memory).cache(fit_tile)
+        if is_one_tile and self.memory is None:
+            fit = fit_pixels
+        regressors = Parallel(n_jobs=1 if is_one_tile else self.n_jobs, verbose=self.verbose)(
             delayed(fit)(
                 regressor,
                 pixels[tile],
@@ -358,8 +355,14 @@ class ImageRegressor(BaseEstimator):
             yield block, values
 
 
-def _describe(tile: tuple[slice, ...]) -> str:
-    return "[" + ", ".join(f"{part.start}:{part.stop}" for part in tile) + "]"
+def _check_tiles(tiling: Tiling, known: NDArray[np.bool_]) -> None:
+    for tile in tiling.tiles:
+        if not known[tile].any():
+            bounds = ", ".join(f"{part.start}:{part.stop}" for part in tile)
+            raise ValueError(
+                f"No pixel is left to fit in the tile [{bounds}]: all of them are NaN, or False in "
+                "`mask`."
+            )
 
 
 def _known_pixels(pixels: Array, mask: ArrayLike | None) -> NDArray[np.bool_]:
