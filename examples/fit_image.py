@@ -11,13 +11,10 @@ from pathlib import Path
 from time import perf_counter
 
 import matplotlib.pyplot as plt
-import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_image
-from sklearn.metrics import mean_squared_error
-from sklearn.pipeline import make_pipeline
 
-from skinr import ImageCoordinateTransformer, SirenRegressor
+from skinr import ImageRegressor, LossCurveDisplay, ReconstructionDisplay, SirenRegressor
 
 parser = argparse.ArgumentParser(description="Fit a SIREN to a photograph.")
 parser.add_argument("--image", type=Path, help="a picture; scikit-learn's china.jpg by default")
@@ -28,7 +25,7 @@ parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)
 
-# %% The photograph as a table: a row for each pixel
+# %% The fit
 photograph = (
     Image.open(options.image).convert("RGB")
     if options.image
@@ -36,10 +33,6 @@ photograph = (
 )
 image = photograph.copy()
 image.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
-pixels = ImageCoordinateTransformer()
-X, y = pixels.image_to_arrays(image)
-
-# %% The fit
 siren = SirenRegressor(
     hidden_layer_sizes=(256, 256, 256),
     weight_scale=1.5,
@@ -47,42 +40,26 @@ siren = SirenRegressor(
     random_state=options.random_state,
     verbose=True,
 )
-model = make_pipeline(pixels, siren)
 start = perf_counter()
-model.fit(X, y)
+model = ImageRegressor(siren).fit(image)
 seconds = perf_counter() - start
-fitted = model.predict(X).clip(0, 1)
-psnr = -10 * np.log10(mean_squared_error(y, fitted))
+fitted, psnr = model.regressor_, model.score(image)
 print(
-    f"{image.width} x {image.height} pixels, {y.size} values, {siren.n_parameters_} parameters\n"
-    f"{siren.n_iter_} updates in {seconds:.1f} s on {siren.device_}\n"
+    f"{image.width} x {image.height} pixels, {fitted.n_parameters_} parameters\n"
+    f"{fitted.n_iter_} updates in {seconds:.1f} s on {fitted.device_}\n"
     f"PSNR on the training pixels: {psnr:.2f} dB"
 )
 
-# %% Original, reconstruction and error
-reconstruction = pixels.arrays_to_image(fitted)
-error = np.abs(fitted - y).mean(axis=1).reshape(image.height, image.width)
-figure, axes = plt.subplots(1, 3, figsize=(15, 4), layout="constrained")
-axes[0].imshow(image)
-axes[0].set_title("photograph")
-axes[1].imshow(reconstruction)
-axes[1].set_title(f"SIREN, {psnr:.1f} dB")
-drawn = axes[2].imshow(error, cmap="magma")
-axes[2].set_title("mean absolute error")
-figure.colorbar(drawn, ax=axes[2])
-for ax in axes:
-    ax.set_axis_off()
-figure.savefig(options.figures / "fit_image.png", dpi=120)
+# %% Photograph, reconstruction and error
+display = ReconstructionDisplay.from_estimator(model, image)
+display.figure_.savefig(options.figures / "fit_image.png", dpi=120)
 
 # %% A detail, four times as large: the function between the pixels
 height, width = image.height // 4, image.width // 4
 top, left = (image.height - height) // 2, (image.width - width) // 2
-rows = top + (np.arange(4 * height) + 0.5) / 4 - 0.5
-columns = left + (np.arange(4 * width) + 0.5) / 4 - 0.5
-positions = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
-detail = pixels.arrays_to_image(model.predict(positions), shape=(4 * height, 4 * width))
+detail = model.predict(scale=4, region=((top, top + height), (left, left + width)))
 box = (left, top, left + width, top + height)
-bicubic = image.resize((4 * width, 4 * height), Image.Resampling.BICUBIC, box=box)
+bicubic = image.resize(detail.size, Image.Resampling.BICUBIC, box=box)
 figure, axes = plt.subplots(1, 3, figsize=(15, 4), layout="constrained")
 for ax, picture, title in zip(
     axes,
@@ -96,9 +73,6 @@ for ax, picture, title in zip(
 figure.savefig(options.figures / "enlargement.png", dpi=120)
 
 # %% The loss over the updates
-figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-ax.semilogy(siren.loss_curve_)
-ax.set_xlabel("update")
-ax.set_ylabel("mean squared error, standardised values")
-figure.savefig(options.figures / "loss_curve.png", dpi=120)
+display = LossCurveDisplay.from_estimator(model)
+display.figure_.savefig(options.figures / "loss_curve.png", dpi=120)
 print(f"figures in {options.figures.resolve()}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import IO, Any, ClassVar, NamedTuple
+from math import prod
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,49 +14,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skinr.grids import Grid, Region, as_shape, to_coordinates
+from skinr.pixels import ImageFormat, ImageSource, make_image, read_image, to_pixels, to_values
+
 Array = NDArray[Any]
-ImageSource = Image.Image | Array | str | os.PathLike[str] | IO[bytes]
-
-PIL_MODES = ("1", "L", "LA", "RGB", "RGBA", "CMYK", "I;16", "F")
-"""Modes of Pillow that have an array of their own."""
-
-VALUE_DTYPES = {
-    "bool": np.float32,
-    "uint8": np.float32,
-    "uint16": np.float32,
-    "uint32": np.float64,
-    "float16": np.float32,
-    "float32": np.float32,
-    "float64": np.float64,
-}
-"""Accepted pixel dtypes, and the dtype that holds their values without loss."""
-
-MAX_CHANNELS = 4
-"""A last axis of so many entries, in an array of three axes or more, is taken for channels."""
-
-
-class ImageFormat(NamedTuple):
-    """What an image is apart from its pixels.
-
-    Parameters
-    ----------
-    grid_shape : tuple of int
-        Number of pixels along each axis, channels left out.
-    n_channels : int or None
-        Number of values of a pixel; None where there is no channel axis.
-    channel_axis : int or None
-        Where the channels are in the image's array.
-    dtype : numpy.dtype
-        Type of the pixels.
-    mode : str or None
-        Pillow's mode; None for an array.
-    """
-
-    grid_shape: tuple[int, ...]
-    n_channels: int | None
-    channel_axis: int | None
-    dtype: np.dtype[Any]
-    mode: str | None
 
 
 class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -140,7 +102,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
             highest = positions.max(axis=0).clip(0, np.iinfo(np.int64).max // 2)
             self.shape_ = tuple(int(size) for size in np.floor(highest + 0.5) + 1)
         else:
-            self.shape_ = _as_shape(self.shape, positions.shape[1])
+            self.shape_ = as_shape("shape", self.shape, positions.shape[1])
         return self
 
     def transform(self, X: ArrayLike) -> Array:
@@ -157,10 +119,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
             In [-1, 1] within the grid; float32 if X is, else float64.
         """
         check_is_fitted(self)
-        positions = self._validate_positions(X, reset=False)
-        size = np.asarray(self.shape_, positions.dtype)
-        coordinates: Array = (positions + 0.5) / (size / 2) - 1
-        return coordinates
+        return to_coordinates(self._validate_positions(X, reset=False), self.shape_)
 
     def inverse_transform(self, X: ArrayLike) -> Array:
         """Map coordinates to positions.
@@ -190,8 +149,10 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         Parameters
         ----------
         image : PIL.Image.Image, ndarray, path, or binary file
-            Pixels of dtype bool, uint8, uint16, uint32, float16, float32 or float64; Pillow's
-            modes 1, L, LA, RGB, RGBA, CMYK, I;16 and F.
+            An array of bool, of 8, 16 or 32-bit integers or of floats. A picture of one of
+            Pillow's modes 1, L, LA, La, P, PA, RGB, RGBA, RGBa, RGBX, CMYK, YCbCr, LAB, HSV, I,
+            I;16 and F: upright as its EXIF orientation says, its bands as they are, but colours
+            for the indices of a palette. The hue of HSV jumps at red, so convert that to RGB.
         channel_axis : int, None or "auto", default="auto"
             The axis of an array that holds the values of one pixel; None where there is none.
             "auto" takes the last axis for channels where there are three axes or more and it has
@@ -200,32 +161,23 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         Returns
         -------
         X : ndarray of shape (n_pixels, n_axes)
-            Positions (row, column) in pixels, row by row, float32.
+            Positions (row, column) in pixels, row by row.
         y : ndarray of shape (n_pixels,) or (n_pixels, n_channels)
-            Values, integers divided by the largest one of their dtype, which makes [0, 1];
-            floats as they are. float32, or float64 where the pixels need it.
+            Values, integers divided by the largest one of their dtype, which makes [0, 1], or
+            [-1, 1] where they are signed; floats as they are, NaN for a missing pixel. float32,
+            or float64 where the pixels need it.
 
         Raises
         ------
         ValueError
-            If the image is corrupt, empty, too large for Pillow, of another mode or dtype, not
-            finite, or not of the constructor's `shape`.
+            If the image is corrupt, empty, too large for Pillow, of another mode or dtype,
+            infinite somewhere, or not of the constructor's `shape`.
         TypeError
             If it is not an image at all.
         """
-        pixels, mode = _read_pixels(image)
-        _check_pixels(pixels)
-        axis = _find_channel_axis(pixels, channel_axis)
-        values = pixels[..., None] if axis is None else np.moveaxis(pixels, axis, -1)
-        grid_shape = values.shape[:-1]
-        if self.shape is not None and _as_shape(self.shape, len(grid_shape)) != grid_shape:
-            raise ValueError(f"The image has shape {grid_shape}; shape={self.shape!r} is accepted.")
-        n_channels = None if axis is None else values.shape[-1]
-        self.shape_ = grid_shape
-        self.n_features_in_ = len(grid_shape)
-        self.image_format_ = ImageFormat(grid_shape, n_channels, axis, pixels.dtype, mode)
-        y = _to_values(values.reshape(-1, values.shape[-1]))
-        return self.grid(), y[:, 0] if axis is None else y
+        pixels = self._take_apart(image, channel_axis)
+        values = to_values(pixels.reshape(-1, pixels.shape[-1]))
+        return self.grid(), values[:, 0] if self.image_format_.n_channels is None else values
 
     def arrays_to_image(
         self, y: ArrayLike, shape: tuple[int, ...] | None = None
@@ -235,30 +187,33 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         Parameters
         ----------
         y : array-like of shape (n_pixels,) or (n_pixels, n_channels)
-            Values of the pixels row by row, in [0, 1] for integer pixels: they are clipped to
-            that and rounded. Booleans are what is above 0.5; floats stay as they are.
+            Values of the pixels row by row. Integer pixels are clipped and rounded, booleans are
+            what is above 0.5, floats stay as they are.
         shape : tuple of int, default=None
             Number of pixels along each axis; None for that of the image.
 
         Returns
         -------
         image : PIL.Image.Image or ndarray
-            Of the mode and dtype of the image. A file has become a PIL.Image.Image.
+            Of the mode and dtype of the image. A file has become a PIL.Image.Image. Where that had
+            a palette, it has the nearest of the colours that were in use.
 
         Raises
         ------
         NotFittedError
             If there was no image yet.
         ValueError
-            If the values do not fit the shape or the channels, or are not finite.
+            If the values do not fit the shape or the channels, or are not finite; NaN may be in an
+            image of floats.
         """
         if not hasattr(self, "image_format_"):
             raise NotFittedError("The image's format is not known yet: call image_to_arrays first.")
         image_format = self.image_format_
-        grid_shape = _shape_or(shape, image_format.grid_shape)
+        sizes = image_format.grid_shape
+        grid_shape = sizes if shape is None else as_shape("shape", shape, len(sizes))
         values = np.asarray(y)
         n_channels = image_format.n_channels or 1
-        n_pixels = int(np.prod(grid_shape))
+        n_pixels = prod(grid_shape)
         accepted: list[tuple[int, ...]] = [(n_pixels, n_channels)]
         if image_format.n_channels is None:
             accepted.append((n_pixels,))
@@ -267,49 +222,58 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
                 f"y has shape {values.shape}; an image of shape {grid_shape} takes "
                 f"{' or '.join(map(str, accepted))}."
             )
-        if values.dtype.kind not in "buif" or not np.isfinite(values).all():
+        is_unusable = np.isinf if image_format.dtype.kind == "f" else lambda y: ~np.isfinite(y)
+        if values.dtype.kind not in "buif" or is_unusable(values).any():
             raise ValueError(
                 "y must hold finite real numbers; it has NaN, infinity or another type."
             )
-        pixels = _to_pixels(values, image_format.dtype).reshape(*grid_shape, n_channels)
-        if image_format.channel_axis is None:
-            pixels = pixels[..., 0]
-        else:
-            pixels = np.moveaxis(pixels, -1, image_format.channel_axis)
-        if image_format.mode is None:
-            return pixels
-        height, width = grid_shape
-        packed = np.packbits(pixels, axis=1) if image_format.mode == "1" else pixels
-        return Image.frombytes(image_format.mode, (width, height), packed.tobytes())
+        pixels = to_pixels(values, image_format.dtype).reshape(*grid_shape, n_channels)
+        return make_image(pixels, image_format)
 
-    def grid(self, shape: tuple[int, ...] | None = None) -> Array:
-        """Return the positions of the pixels of a grid that covers the same span.
+    def grid(self, shape: tuple[int, ...] | None = None, region: Region | None = None) -> Array:
+        """Return the positions of the pixels of a grid that covers the image, or a part of it.
 
         Parameters
         ----------
         shape : tuple of int, default=None
-            Number of pixels along each axis; None for that of the image.
+            Number of pixels along each axis; None for that of the image or the region.
+        region : sequence of (start, stop), default=None
+            What to cover, in pixels along each axis, as in slices; also fractions of pixels.
+            None covers the image.
 
         Returns
         -------
-        X : ndarray of shape (n_pixels, n_axes), float32
-            Positions in pixels of the image, row by row. The centre of pixel i of `new` ones is at
-            (i + 0.5) size / new - 0.5.
+        X : ndarray of shape (n_pixels, n_axes)
+            Positions in pixels of the image, row by row; float32, or float64 where an axis is
+            longer than a million. The centre of pixel i of `new` ones is at
+            start + (i + 0.5) (stop - start) / new - 0.5.
+
+        Raises
+        ------
+        ValueError
+            If `shape` or `region` do not fit the image.
         """
         check_is_fitted(self)
         image_format: ImageFormat | None = getattr(self, "image_format_", None)
         sizes = self.shape_ if image_format is None else image_format.grid_shape
-        axes = [
-            ((np.arange(new) + 0.5) * (size / new) - 0.5).astype(np.float32)
-            for size, new in zip(sizes, _shape_or(shape, sizes), strict=True)
-        ]
-        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+        return Grid.over(sizes, shape, region=region).positions()
 
     def __sklearn_tags__(self) -> Tags:
         """Return scikit-learn's tags of this estimator."""
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+    def _take_apart(self, image: ImageSource, channel_axis: int | str | None) -> Array:
+        """Return the pixels of an image, channels last, and remember the rest of it."""
+        pixels, image_format = read_image(image, channel_axis)
+        sizes = image_format.grid_shape
+        if self.shape is not None and as_shape("shape", self.shape, len(sizes)) != sizes:
+            raise ValueError(f"The image has shape {sizes}; shape={self.shape!r} is accepted.")
+        self.shape_ = sizes
+        self.n_features_in_ = len(sizes)
+        self.image_format_ = image_format
+        return pixels
 
     def _validate_positions(self, X: ArrayLike, *, reset: bool) -> Array:
         hint = "An image, and no table of pixel positions: convert it with image_to_arrays first."
@@ -322,86 +286,3 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
                 raise ValueError(f"{error} If it is an image: {hint}") from error
             raise
         return positions
-
-
-def _as_shape(shape: Any, n_axes: int) -> tuple[int, ...]:
-    sizes = tuple(shape) if np.iterable(shape) else (shape,)
-    if len(sizes) != n_axes or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
-        raise ValueError(f"shape must be {n_axes} integers of at least 1; {shape!r} given.")
-    return tuple(int(size) for size in sizes)
-
-
-def _shape_or(shape: Any, default: tuple[int, ...]) -> tuple[int, ...]:
-    return default if shape is None else _as_shape(shape, len(default))
-
-
-def _read_pixels(image: ImageSource) -> tuple[Array, str | None]:
-    """Return an image's array, and its mode where Pillow has read it."""
-    if isinstance(image, np.ndarray):
-        return image, None
-    if not (isinstance(image, Image.Image | str | os.PathLike) or hasattr(image, "read")):
-        raise TypeError(
-            f"{type(image).__name__} given; accepted are a PIL image, an array, a path and an "
-            "open binary file."
-        )
-    try:
-        opened = image if isinstance(image, Image.Image) else Image.open(image)
-        opened.load()
-    except (FileNotFoundError, IsADirectoryError, PermissionError):
-        raise
-    except Image.DecompressionBombError as error:
-        raise ValueError(
-            f"{error} If you trust the file, raise PIL.Image.MAX_IMAGE_PIXELS, or set it to None."
-        ) from error
-    except Exception as error:  # Pillow's plugins raise what their parsers happen to run into
-        raise ValueError(f"Not an image that Pillow can read: {error}") from error
-    if opened.mode not in PIL_MODES:
-        raise ValueError(
-            f"An image of mode {opened.mode!r} given; accepted are {', '.join(PIL_MODES)}. Convert "
-            'it first, for instance with image.convert("RGB").'
-        )
-    return np.asarray(opened), opened.mode
-
-
-def _check_pixels(pixels: Array) -> None:
-    if pixels.dtype.name not in VALUE_DTYPES:
-        raise ValueError(
-            f"Pixels of dtype {pixels.dtype} given; accepted are {', '.join(VALUE_DTYPES)}."
-        )
-    if pixels.ndim == 0 or pixels.size == 0:
-        raise ValueError(
-            f"An empty image of shape {pixels.shape} given; at least one pixel needed."
-        )
-    if not np.isfinite(pixels).all():
-        raise ValueError("The image holds NaN or infinite pixels; finite ones are accepted.")
-
-
-def _find_channel_axis(pixels: Array, channel_axis: int | str | None) -> int | None:
-    if channel_axis == "auto":
-        return pixels.ndim - 1 if pixels.ndim > 2 and pixels.shape[-1] <= MAX_CHANNELS else None
-    if channel_axis is None:
-        return None
-    if channel_axis not in range(-pixels.ndim, pixels.ndim) or pixels.ndim < 2:
-        raise ValueError(
-            f"channel_axis={channel_axis!r} given for an array of shape {pixels.shape}; accepted "
-            "are 'auto', None, and one of its axes if another remains."
-        )
-    return int(channel_axis) % pixels.ndim
-
-
-def _to_values(pixels: Array) -> Array:
-    values = pixels.astype(VALUE_DTYPES[pixels.dtype.name])
-    return (
-        values / values.dtype.type(np.iinfo(pixels.dtype).max)
-        if pixels.dtype.kind == "u"
-        else values
-    )
-
-
-def _to_pixels(values: Array, dtype: np.dtype[Any]) -> Array:
-    if dtype.kind == "b":
-        return values > 0.5
-    if dtype.kind == "f":
-        return values.astype(dtype)
-    levels = np.float64(np.iinfo(dtype).max)
-    return np.rint(values.clip(0, 1) * levels).astype(dtype)

@@ -1,0 +1,175 @@
+"""Pillow's pictures, and the files that it reads: to arrays of pixels, and back."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from scipy.spatial import KDTree
+
+Array = NDArray[Any]
+Picture = Image.Image | str | os.PathLike[str] | IO[bytes]
+
+BANDS = ("LA", "La", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
+"""Modes of several 8-bit bands, each of which is a channel as it is."""
+
+SINGLE = ("1", "L", "I", "I;16", "I;16L", "I;16B", "I;16N", "F")
+"""Modes of one band."""
+
+PALETTES = ("P", "PA")
+"""Modes of indices into a palette, which are read as the colours that they stand for."""
+
+PIL_MODES = SINGLE + BANDS + PALETTES
+
+
+class Palette(NamedTuple):
+    """The colours that a picture uses, and their indices.
+
+    Parameters
+    ----------
+    indices : ndarray of shape (n_colours,), uint8
+    colours : ndarray of shape (n_colours, 3) or (n_colours, 4), uint8
+        RGB, or RGBA where the palette knows transparency.
+    """
+
+    indices: Array
+    colours: Array
+
+    def nearest(self, colours: Array) -> Array:
+        """Return the indices (...) of the nearest used colours to `colours` (..., 3 or 4)."""
+        indices: Array = self.indices[KDTree(self.colours).query(colours)[1]]
+        return indices
+
+
+class PictureFormat(NamedTuple):
+    """What a picture is apart from its pixels.
+
+    Parameters
+    ----------
+    mode : str
+        Pillow's mode.
+    palette : Palette or None
+        Of the modes P and PA.
+    """
+
+    mode: str
+    palette: Palette | None = None
+
+
+def read_picture(picture: Picture) -> tuple[Array, PictureFormat]:
+    """Read the pixels of a picture, upright as its EXIF orientation says.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image, path, or binary file
+        Of several frames the one that is open, the first of a file.
+
+    Returns
+    -------
+    pixels : ndarray of shape (height, width) or (height, width, n_bands)
+        Bands as they are, but colours for the indices of a palette.
+    picture_format : PictureFormat
+
+    Raises
+    ------
+    ValueError
+        If it is corrupt, too large for Pillow, or of a mode that is not in `PIL_MODES`.
+    OSError
+        If the path is not that of a file that can be opened.
+    """
+    upright = _load(picture)
+    mode = upright.mode
+    if mode in SINGLE:
+        return np.asarray(upright), PictureFormat(mode)
+    if mode in BANDS:
+        return _stack_bands(upright), PictureFormat(mode)
+    if mode in PALETTES:
+        return _look_up(upright)
+    raise ValueError(
+        f"An image of mode {mode!r} given; accepted are {', '.join(PIL_MODES)}. Convert it first, "
+        'for instance with image.convert("RGB").'
+    )
+
+
+def make_picture(pixels: Array, picture_format: PictureFormat) -> Image.Image:
+    """Make a picture of pixels; the inverse of :func:`read_picture`.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width) or (height, width, n_bands)
+    picture_format : PictureFormat
+        Colours are taken to the nearest one of a palette.
+
+    Returns
+    -------
+    picture : PIL.Image.Image
+    """
+    mode, palette = picture_format
+    if palette is None:
+        return _merge_bands(mode, pixels) if mode in BANDS else _from_band(mode, pixels)
+    n_components = palette.colours.shape[1]
+    indices = palette.nearest(pixels[..., :n_components])
+    if mode == "PA":
+        picture = _merge_bands(mode, np.dstack([indices, pixels[..., -1]]))
+    else:
+        picture = _from_band(mode, indices)
+    table = np.zeros((256, n_components), np.uint8)
+    table[palette.indices] = palette.colours
+    picture.putpalette(table.tobytes(), "RGBA" if n_components == 4 else "RGB")
+    return picture
+
+
+def _load(picture: Picture) -> Image.Image:
+    try:
+        with _open(picture) as opened:
+            opened.load()
+            upright = ImageOps.exif_transpose(opened)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise ValueError(
+            f"{error} If you trust the file, raise PIL.Image.MAX_IMAGE_PIXELS, or set it to None."
+        ) from error
+    except Exception as error:  # Pillow's plugins raise what their parsers happen to run into
+        raise ValueError(f"Not an image that Pillow can read: {error}") from error
+    return upright
+
+
+def _open(picture: Picture) -> AbstractContextManager[Image.Image]:
+    """Return a context of the picture; what was open before stays open after it."""
+    if isinstance(picture, Image.Image):
+        return nullcontext(picture)
+    opened = Image.open(picture)
+    if opened.format == "EPS":
+        raise ValueError("EPS files are programs, which would have to be run; render it first.")
+    return opened
+
+
+def _stack_bands(picture: Image.Image) -> Array:
+    # Band by band: the array of a whole LAB picture has a and b with their sign bit flipped, which
+    # puts a jump where they are neutral.
+    return np.stack([np.asarray(band) for band in picture.split()], axis=-1)
+
+
+def _merge_bands(mode: str, pixels: Array) -> Image.Image:
+    return Image.merge(mode, [Image.fromarray(band) for band in np.moveaxis(pixels, -1, 0)])
+
+
+def _from_band(mode: str, pixels: Array) -> Image.Image:
+    height, width = pixels.shape
+    packed = np.packbits(pixels, axis=1) if mode == "1" else pixels
+    return Image.frombytes(mode, (width, height), packed.tobytes())
+
+
+def _look_up(picture: Image.Image) -> tuple[Array, PictureFormat]:
+    """Return colours for a picture's indices, and the palette that leads back."""
+    with_alpha = picture.mode == "PA" or picture.has_transparency_data
+    colours = np.asarray(picture.convert("RGBA" if with_alpha else "RGB"))
+    n_components = 4 if with_alpha and picture.mode == "P" else 3
+    used, first = np.unique(np.asarray(picture.getchannel(0)), return_index=True)
+    entries = colours.reshape(-1, colours.shape[-1])[first, :n_components]
+    return colours, PictureFormat(picture.mode, Palette(used, entries))

@@ -1,0 +1,164 @@
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from test_pictures import make_picture
+
+from skinr import (
+    ActivationDisplay,
+    ImageRegressor,
+    LossCurveDisplay,
+    ReconstructionDisplay,
+    SirenRegressor,
+)
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+SIREN = SirenRegressor((16, 12), max_iter=30, random_state=0)
+X = np.random.default_rng(0).uniform(0, 9, (80, 2))
+Y = np.sin(X).sum(axis=1)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def test_a_reconstruction():
+    image = np.random.default_rng(0).integers(0, 256, (9, 7), np.uint8)
+    model = ImageRegressor(SIREN).fit(image)
+    display = ReconstructionDisplay.from_estimator(model, image)
+    np.testing.assert_array_equal(display.images_[0].get_array(), (image / 255).astype(np.float32))
+    predicted = model.predict()
+    np.testing.assert_allclose(display.images_[1].get_array(), predicted / 255, rtol=1e-6)
+    difference = np.abs(image.astype(float) - predicted) / 255
+    np.testing.assert_allclose(display.images_[2].get_array(), difference, atol=1e-6)
+    assert f"{model.score(image):.1f} dB" in display.axes_[1].get_title()
+    display.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("mode", ["1", "LA", "P", "RGBA", "CMYK", "LAB", "I;16", "F"])
+def test_a_picture_is_drawn_in_its_colours(mode):
+    picture = make_picture(mode, 6, 8)
+    if mode == "F":
+        picture = Image.new("F", (8, 6), 0.5)
+    model = ImageRegressor(KNeighborsRegressor(1)).fit(picture)
+    display = ReconstructionDisplay.from_estimator(model, picture)
+    if mode in ("P", "CMYK", "LAB"):
+        expected = np.asarray(picture.convert("RGB"))
+        np.testing.assert_array_equal(display.images_[0].get_array(), expected)
+    np.testing.assert_array_equal(display.images_[1].get_array(), display.images_[0].get_array())
+    assert display.images_[2].get_array().max() == 0
+    display.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("shape", [(50,), (5, 6, 2), (4, 5, 6)], ids=str)
+def test_what_is_no_picture_cannot_be_drawn(shape):
+    image = np.random.default_rng(0).random(shape)
+    model = ImageRegressor(KNeighborsRegressor(1)).fit(image)
+    with pytest.raises(ValueError, match="can be drawn"):
+        ReconstructionDisplay.from_estimator(model, image)
+
+
+def test_a_loss_curve():
+    siren = clone(SIREN).fit(X, Y)
+    figure, ax = plt.subplots()
+    display = LossCurveDisplay.from_estimator(siren, ax=ax, color="tab:red")
+    assert (display.figure_, display.ax_) == (figure, ax)
+    assert display.line_.get_color() == "tab:red"
+    np.testing.assert_array_equal(display.line_.get_ydata(), siren.loss_curve_)
+    assert ax.get_yscale() == "log"
+
+
+FITTED = {
+    "pipeline": lambda: make_pipeline(StandardScaler(), clone(SIREN)).fit(X, Y),
+    "search": lambda: GridSearchCV(SIREN, {"omega_0": [3]}, cv=2).fit(X, Y),
+    "image": lambda: ImageRegressor(SIREN).fit(np.eye(9)),
+    "other": lambda: MLPRegressor(max_iter=5).fit(X, Y),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", FITTED)
+def test_the_loss_curve_of_what_is_within(name):
+    model = FITTED[name]()
+    inner = {
+        "pipeline": lambda: model[-1],
+        "search": lambda: model.best_estimator_,
+        "image": lambda: model.regressor_,
+        "other": lambda: model,
+    }[name]()
+    display = LossCurveDisplay.from_estimator(model)
+    np.testing.assert_array_equal(display.line_.get_ydata(), inner.loss_curve_)
+
+
+def test_activations():
+    siren = clone(SIREN).fit(X, Y)
+    display = ActivationDisplay.from_estimator(siren, X)
+    assert display.axes_.shape == display.histograms_.shape == (2, 3)
+    for column, layer in enumerate(siren.layer_activations(X)):
+        for row, values in enumerate(layer):
+            density, edges, _ = display.histograms_[row, column].get_data()
+            np.testing.assert_allclose((edges[0], edges[-1]), (values.min(), values.max()))
+            np.testing.assert_allclose((density * np.diff(edges)).sum(), 1)
+    display.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("name", ["pipeline", "search", "image"])
+def test_the_activations_of_what_is_within(name):
+    model = FITTED[name]()
+    inner, coordinates = {
+        "pipeline": lambda: (model[-1], model[:-1].transform(X)),
+        "search": lambda: (model.best_estimator_, X),
+        "image": lambda: (model.regressor_, (X + 0.5) / 4.5 - 1),
+    }[name]()
+    display = ActivationDisplay.from_estimator(model, X)
+    np.testing.assert_allclose(
+        display.layers[0][0], inner.layer_activations(coordinates)[0][0], atol=1e-4
+    )
+
+
+def test_where_to_draw():
+    layers = clone(SIREN).fit(X, Y).layer_activations(X)
+    _, axes = plt.subplots(2, 3)
+    assert ActivationDisplay(layers).plot(axes).axes_[1, 2] is axes[1, 2]
+    figure, (left, right) = plt.subplots(1, 2)
+    display = ActivationDisplay(layers).plot(right)
+    assert display.figure_ is figure
+    box = right.get_position()
+    assert all(box.x0 - 0.01 < ax.get_position().x0 < box.x1 for ax in display.axes_.flat)
+    with pytest.raises(ValueError, match="subplots"):
+        ActivationDisplay(layers).plot(figure.add_axes((0, 0, 1, 1)))
+    with pytest.raises(ValueError, match="2 axes; 1 or 6"):
+        ActivationDisplay(layers).plot([left, right])
+
+
+def test_before_a_fit():
+    with pytest.raises(NotFittedError):
+        LossCurveDisplay.from_estimator(SIREN)
+    with pytest.raises(NotFittedError):
+        ActivationDisplay.from_estimator(SIREN, X)
+    with pytest.raises(NotFittedError):
+        ReconstructionDisplay.from_estimator(ImageRegressor(), np.eye(3))
+    with pytest.raises(AttributeError, match="loss_curve_"):
+        LossCurveDisplay.from_estimator(KNeighborsRegressor().fit(X, Y))
+
+
+def test_matplotlib_is_imported_only_to_draw(monkeypatch):
+    code = "import sys, skinr; assert not any('matplotlib' in name for name in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"pip install 'skinr\[figures\]'"):
+        LossCurveDisplay(np.ones(3)).plot()

@@ -1,0 +1,247 @@
+import gc
+import io
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from fuzz import IMAGE_FORMATS, damage_bytes, fuzz_images
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from skinr import ImageCoordinateTransformer
+from skinr.pictures import PIL_MODES
+
+
+def round_trip(image):
+    pixels = ImageCoordinateTransformer()
+    _, y = pixels.image_to_arrays(image)
+    return pixels.arrays_to_image(y)
+
+
+def make_picture(mode, height, width, seed=0):
+    draw = np.random.default_rng(seed)
+    n_bytes = len(Image.new(mode, (width, height)).tobytes())
+    values = draw.integers(0, 256, n_bytes, np.uint8)
+    if mode == "F":
+        values = draw.choice([0, -1.5, 1e30, np.nan, 0.1], n_bytes // 4).astype(np.float32)
+    picture = Image.frombytes(mode, (width, height), values.tobytes())
+    if mode in ("P", "PA"):
+        picture.putpalette(draw.integers(0, 256, 768, np.uint8).tobytes())
+    return picture
+
+
+def assert_same_pixels(again, picture):
+    assert (again.mode, again.size) == (picture.mode, picture.size)
+    if picture.mode in ("P", "PA"):
+        again, picture = again.convert("RGBA"), picture.convert("RGBA")
+    assert again.tobytes() == picture.tobytes()
+
+
+@pytest.mark.parametrize("mode", PIL_MODES)
+@given(height=st.integers(1, 20), width=st.integers(1, 20), seed=st.integers(0, 9))
+def test_pictures_come_back_to_the_bit(mode, height, width, seed):
+    picture = make_picture(mode, height, width, seed)
+    assert_same_pixels(round_trip(picture), picture)
+
+
+def with_transparency(transparency):
+    picture = make_picture("P", 9, 30)
+    picture.info["transparency"] = transparency
+    return picture
+
+
+PALETTES = {
+    "one transparent colour": with_transparency(7),
+    "an alpha for each colour": with_transparency(bytes(range(256))),
+    "few colours": Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3)).quantize(3),
+    "of a GIF": None,
+    "of greys": Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3)).convert("P"),
+}
+
+
+@pytest.mark.parametrize("name", PALETTES)
+def test_palettes(name, tmp_path):
+    picture = PALETTES[name]
+    if picture is None:
+        with_transparency(7).save(tmp_path / "picture.gif")
+        picture = Image.open(tmp_path / "picture.gif")
+    again = round_trip(picture)
+    assert_same_pixels(again, picture)
+    again.save(tmp_path / "again.png")
+    assert_same_pixels(Image.open(tmp_path / "again.png"), picture)
+
+
+def test_palettes_are_read_as_colours_and_left_for_the_nearest_used_one():
+    picture = Image.frombytes("P", (3, 1), bytes([200, 1, 200]))
+    picture.putpalette([0, 0, 0, 0, 0, 255, *[9] * 594, 255, 0, 0])
+    pixels = ImageCoordinateTransformer()
+    _, y = pixels.image_to_arrays(picture)
+    np.testing.assert_array_equal(y, [[1, 0, 0], [0, 0, 1], [1, 0, 0]])
+    between = pixels.arrays_to_image([[0.1, 0.1, 0.1], [0.6, 0, 0.5], [0.5, 0, 0.6]])
+    assert between.mode == "P"
+    assert list(between.tobytes()) in ([200, 200, 1], [1, 200, 1])
+
+
+def test_the_neutral_point_of_lab_is_no_jump():
+    greys = Image.new("LAB", (2, 1), (100, 127, 127))
+    greys.putpixel((1, 0), (100, 129, 129))
+    _, y = ImageCoordinateTransformer().image_to_arrays(greys)
+    assert np.ptp(y, axis=0).max() < 0.01
+
+
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.T,
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].T,
+    8: np.rot90,
+}
+"""What the EXIF standard means by each orientation."""
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("suffix", ["png", "tiff", "webp"])
+def test_orientation(tmp_path, orientation, suffix):
+    picture = make_picture("RGB", 4, 7)
+    exif = picture.getexif()
+    exif[0x0112] = orientation
+    picture.save(tmp_path / f"picture.{suffix}", exif=exif, lossless=True)
+    again = round_trip(tmp_path / f"picture.{suffix}")
+    for band, upright in zip(picture.split(), again.split(), strict=True):
+        np.testing.assert_array_equal(np.asarray(upright), UPRIGHT[orientation](np.asarray(band)))
+
+
+@pytest.mark.parametrize("as_source", [str, lambda path: path, lambda path: path.open("rb")])
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        ("1", "png"),
+        ("1", "tiff"),
+        ("L", "jp2"),
+        ("LA", "png"),
+        ("P", "gif"),
+        ("P", "bmp"),
+        ("RGB", "ppm"),
+        ("RGBA", "webp"),
+        ("CMYK", "tiff"),
+        ("LAB", "tiff"),
+        ("I;16", "png"),
+        ("I;16", "tiff"),
+        ("I", "tiff"),
+        ("F", "tiff"),
+    ],
+)
+def test_files(tmp_path, mode, suffix, as_source):
+    picture = make_picture(mode, 4, 7)
+    options = {"lossless": True} if suffix == "webp" else {}
+    picture.save(tmp_path / f"picture.{suffix}", **options)
+    expected = Image.open(tmp_path / f"picture.{suffix}")
+    assert_same_pixels(round_trip(as_source(tmp_path / f"picture.{suffix}")), expected)
+
+
+def test_an_unknown_mode(monkeypatch):
+    monkeypatch.setattr("skinr.pictures.SINGLE", ("1", "L"))
+    with pytest.raises(ValueError, match=r"'F' given; .*RGB"):
+        round_trip(Image.new("F", (2, 2)))
+
+
+@pytest.mark.parametrize("suffix", ["tiff", "gif"])
+@pytest.mark.filterwarnings("error")
+def test_of_several_frames_the_first(tmp_path, suffix):
+    path = tmp_path / f"frames.{suffix}"
+    frames = [Image.new("L", (2, 2), level) for level in (10, 200)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert np.asarray(round_trip(path).convert("L")).max() == 10
+    gc.collect()  # a file that was left open would be heard of now
+
+
+def test_a_file_that_the_user_has_opened_stays_open(tmp_path):
+    make_picture("RGB", 4, 7).save(tmp_path / "picture.tiff")
+    with (tmp_path / "picture.tiff").open("rb") as file:
+        round_trip(file)
+        assert not file.closed
+    with Image.open(tmp_path / "picture.tiff") as picture:
+        round_trip(picture)
+        picture.seek(0)
+
+
+def broken_files():
+    whole = io.BytesIO()
+    make_picture("RGB", 30, 30).save(whole, "png")
+    return {
+        "empty": b"",
+        "text": b"this is no picture",
+        "truncated": whole.getvalue()[:500],
+        "corrupt": whole.getvalue()[:60] + b"\xff" * 40 + whole.getvalue()[100:],
+    }
+
+
+@pytest.mark.parametrize("content", broken_files().values(), ids=broken_files())
+def test_broken_files(tmp_path, content):
+    path = tmp_path / "picture.png"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="Pillow can read"):
+        round_trip(path)
+    with pytest.raises(ValueError, match="Pillow can read"):
+        round_trip(io.BytesIO(content))
+
+
+def test_a_truncated_picture_that_pillow_has_opened():
+    with pytest.raises(ValueError, match="Pillow can read"):
+        round_trip(Image.open(io.BytesIO(broken_files()["truncated"])))
+
+
+def test_a_program_is_not_run(tmp_path):
+    make_picture("RGB", 4, 7).save(tmp_path / "picture.eps")
+    with pytest.raises(ValueError, match="EPS files are programs"):
+        round_trip(tmp_path / "picture.eps")
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        round_trip(tmp_path / "none.png")
+
+
+def test_a_decompression_bomb(tmp_path, monkeypatch):
+    make_picture("L", 30, 30).save(tmp_path / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match="MAX_IMAGE_PIXELS"):
+        round_trip(tmp_path / "bomb.png")
+
+
+def test_damaged_files_of_every_format_are_read_or_rejected():
+    outcomes = fuzz_images(100 * len(IMAGE_FORMATS))
+    assert set(outcomes) == {"read", "rejected"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "file_format"),
+    [
+        ("P", "PNG"),
+        ("P", "GIF"),
+        ("1", "TIFF"),
+        ("I;16", "PNG"),
+        ("F", "TIFF"),
+        ("CMYK", "JPEG"),
+        ("RGB", "JPEG"),
+        ("RGB", "JPEG2000"),
+        ("L", "SGI"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_files_of_every_mode_are_read_or_rejected(mode, file_format, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)
+    picture = make_picture(mode, 20, 24)
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    picture.save(file, file_format, exif=exif)
+    random = np.random.RandomState(0)
+    for _ in range(200):
+        damaged = io.BytesIO(damage_bytes(file.getvalue(), random))
+        with suppress(ValueError):
+            assert round_trip(damaged).mode in PIL_MODES
