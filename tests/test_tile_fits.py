@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skinr import ImageRegressor, SirenRegressor
 
 IMAGE = np.arange(144, dtype=np.uint8).reshape(12, 12)
-ENDLESS = SirenRegressor((8,), max_iter=1_000_000)
+ENDLESS = SirenRegressor((8,), solver="adam", max_iter=1_000_000)
 
 
 @pytest.fixture
