@@ -4,6 +4,7 @@ import os
 from math import inf
 
 os.environ["SCIPY_ARRAY_API"] = "1"  # or scikit-learn skips its array API check
+os.environ["OMP_NUM_THREADS"] = "1"  # for each of the processes that share the tests
 
 import numpy as np
 import pytest
