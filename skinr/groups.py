@@ -17,6 +17,7 @@ from sklearn.utils import gen_batches
 from torch import Tensor
 
 from skinr.device import available_devices
+from skinr.interruption import parts_of_a_whole
 from skinr.losses import Objective
 from skinr.network import SirenStack
 from skinr.optimizers import AdamState, learning_rates
@@ -200,7 +201,8 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
         try:
             run = None if fit.goes_alone else Run.begin(fit)
             if run is None or run.problem.solver == "lm":
-                fit.regressor.fit(**fit.arguments)
+                with parts_of_a_whole():
+                    fit.regressor.fit(**fit.arguments)
             else:
                 by_shape[run.shape].append(run)
         except Exception:

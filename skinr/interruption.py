@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from math import inf
 from multiprocessing import parent_process
 from threading import current_thread, main_thread
@@ -22,13 +24,30 @@ PATIENCE = 2.0
 """Seconds within which a second signal ends more than one fit of many."""
 
 
+_is_whole = ContextVar("is_whole", default=True)
+
+
+@contextmanager
+def parts_of_a_whole() -> Iterator[None]:
+    """Leave signals the effect that they always have on the fits in this context.
+
+    Nobody wants to end the fits of a search, or the tiles of an image, one by one, nor to keep one
+    that is half learned.
+    """
+    token = _is_whole.set(False)
+    try:
+        yield
+    finally:
+        _is_whole.reset(token)
+
+
 class Interruption:
     """Turns a Ctrl-C or SIGTERM and the end of a time budget into a request to stop.
 
     A context manager. A second signal in the same context, or within `PATIENCE` seconds of one in
-    an earlier context, has the effect that it always has: so a search is stopped by two. Workers
-    of a pool are left to the signals of that pool, and threads other than the main one get none
-    from Python: there the time alone counts.
+    an earlier context, has the effect that it always has: so a loop over fits is stopped by two.
+    Workers of a pool are left to the signals of that pool, and threads other than the main one get
+    none from Python: there, and in :func:`parts_of_a_whole`, the time alone counts.
 
     Parameters
     ----------
@@ -45,7 +64,8 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         self._start = monotonic()
-        if parent_process() is None and current_thread() is main_thread():
+        gets_signals = parent_process() is None and current_thread() is main_thread()
+        if gets_signals and _is_whole.get():
             for number, default in DEFAULT_HANDLERS.items():
                 if signal.getsignal(number) == default:
                     signal.signal(number, self._request_stop)

@@ -444,7 +444,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
             If training diverged and went on from its last good state at a lower learning rate; or
             if Ctrl-C, SIGTERM or `max_time` ended it. It is then fitted as far as it had come, or
             with `early_stopping` as it was at its best. A second signal within two seconds is not
-            held back, so that two end a search.
+            held back.
         UserWarning
             If a checkpoint could not be written.
         """

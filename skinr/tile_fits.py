@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from threading import current_thread, main_thread
-from types import FrameType
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from skinr.grids import Grid, to_coordinates
-from skinr.interruption import DEFAULT_HANDLERS
+from skinr.interruption import parts_of_a_whole
 from skinr.pixels import to_values
 
 Array = NDArray[Any]
@@ -47,42 +43,6 @@ def fit_pixels(
 def fit_tile(
     regressor: Any, pixels: Array, known: NDArray[np.bool_], metadata: Mapping[str, Array]
 ) -> Any:
-    """Do what :func:`fit_pixels` does, whole or not at all.
-
-    A SirenRegressor ends at a signal with what it has learned. One tile of many must not: nobody
-    wants to end a thousand fits one by one, nor to keep a tile that is half learned.
-
-    Parameters
-    ----------
-    regressor : estimator
-    pixels : ndarray of shape (*grid_shape, n_channels) or grid_shape
-    known : ndarray of bool of shape grid_shape
-    metadata : mapping of str to ndarray of shape grid_shape
-
-    Returns
-    -------
-    regressor : estimator
-
-    Raises
-    ------
-    KeyboardInterrupt, SystemExit
-        At Ctrl-C and SIGTERM.
-    """
-    with _raising_at_signals():
+    """Do what :func:`fit_pixels` does to one tile of many."""
+    with parts_of_a_whole():
         return fit_pixels(regressor, pixels, known, metadata)
-
-
-@contextmanager
-def _raising_at_signals() -> Iterator[None]:
-    with ExitStack() as restoring:
-        if current_thread() is main_thread():
-            for number, default in DEFAULT_HANDLERS.items():
-                if signal.getsignal(number) == default:
-                    restoring.callback(signal.signal, number, signal.signal(number, _raise))
-        yield
-
-
-def _raise(number: int, frame: FrameType | None) -> None:
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise SystemExit(128 + number)

@@ -1,6 +1,8 @@
 """Settings that hold for every test."""
 
 import os
+import signal
+import threading
 from math import inf
 
 os.environ["SCIPY_ARRAY_API"] = "1"  # or scikit-learn skips its array API check
@@ -27,3 +29,12 @@ def chirp():
 def no_earlier_signal(monkeypatch):
     """Let a test's first signal be the first."""
     monkeypatch.setattr(Interruption, "_last_signal_at", -inf)
+
+
+@pytest.fixture
+def ctrl_c():
+    """Press Ctrl-C half a second after the test began."""
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    yield
+    timer.cancel()

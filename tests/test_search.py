@@ -420,6 +420,14 @@ def test_an_interrupted_search_goes_on_from_its_cache(
     assert_same_search(search, reference)
 
 
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_ends_a_search_at_once_and_keeps_nothing_half_learned(chirp, tmp_path):
+    endless = small(early_stopping=True, max_iter=1_000_000, n_iter_no_change=1_000_000)
+    with pytest.raises(KeyboardInterrupt):
+        SirenSearchCV(endless, OMEGAS, cv=3, memory=str(tmp_path)).fit(*chirp)
+    assert not list(tmp_path.rglob("output.pkl"))
+
+
 @pytest.fixture(scope="module")
 def cluster():
     from distributed import Client, LocalCluster

@@ -1,8 +1,6 @@
-import os
 import signal
 import subprocess
 import sys
-import threading
 from time import sleep
 
 import numpy as np
@@ -13,14 +11,6 @@ from skinr import ImageRegressor, SirenRegressor
 
 IMAGE = np.arange(144, dtype=np.uint8).reshape(12, 12)
 ENDLESS = SirenRegressor((8,), solver="adam", max_iter=1_000_000)
-
-
-@pytest.fixture
-def ctrl_c():
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    yield
-    timer.cancel()
 
 
 @pytest.mark.usefixtures("ctrl_c")
