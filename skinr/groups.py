@@ -21,7 +21,8 @@ from skinr.interruption import parts_of_a_whole
 from skinr.losses import Objective
 from skinr.network import SirenStack
 from skinr.optimizers import AdamState, learning_rates
-from skinr.regressor import Problem, SirenRegressor
+from skinr.problem import Problem, prepare
+from skinr.regressor import SirenRegressor
 from skinr.rows import TrainingRows
 from skinr.training import CHECK_INTERVAL, STEP_BACK_FACTOR, History, Monitor, train
 
@@ -199,10 +200,10 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
     failed, dropped = set(), set()
     for index, fit in enumerate(fits):
         try:
-            run = None if fit.goes_alone else Run.begin(fit)
-            if run is None or run.problem.solver == "lm":
+            run = Run.begin(fit)
+            if fit.goes_alone or run.problem.solver == "lm":
                 with parts_of_a_whole():
-                    fit.regressor.fit(**fit.arguments)
+                    fit.regressor._solve(run.problem)
             else:
                 by_shape[run.shape].append(run)
         except Exception:
@@ -242,7 +243,7 @@ class Run(NamedTuple):
     def begin(cls, fit: Fit) -> Run:
         """Validate and prepare a fit."""
         fit.regressor._validate_params()
-        problem = fit.regressor._prepare(**fit.arguments)
+        problem = prepare(fit.regressor, **fit.arguments, continued=False)
         zeros = torch.zeros_like(problem.stack.parameters)
         history = History(np.empty((0, 1)), None, np.zeros(1), None)
         state = AdamState(zeros, zeros, 0)

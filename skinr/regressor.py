@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import ceil
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any, ClassVar, Literal, NamedTuple, overload
+from typing import Any, ClassVar, Literal, overload
 
 import joblib
 import numpy as np
@@ -15,45 +15,28 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
-from sklearn.utils import Tags, check_random_state, gen_batches
+from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skinr.checkpoint import Checkpoint
 from skinr.derivatives import TORCH_DTYPES, DerivativesMixin
 from skinr.device import resolve_device
-from skinr.frequency import candidate_frequencies, omega_0_from_density
 from skinr.interruption import Interruption
 from skinr.least_squares import fit_least_squares
-from skinr.losses import LOSSES, Objective
-from skinr.network import Architecture, SirenStack, evaluate
+from skinr.losses import LOSSES
+from skinr.network import SirenStack, evaluate
 from skinr.optimizers import Adam, AdamState, learning_rates
 from skinr.persistence import FittedState, PersistenceMixin
+from skinr.problem import Problem, prepare
 from skinr.progress import progress_bar
-from skinr.rows import Table, TrainingRows, to_tensor
-from skinr.scaling import CHUNK_SIZE, AffineMap, Units
+from skinr.rows import Table, to_tensor
+from skinr.scaling import CHUNK_SIZE, Units
 from skinr.targets import (
     Layout,
-    collect_targets,
     constant_from_rows,
-    jet_problem,
-    units_of_derivatives,
-    with_implied_values,
 )
 from skinr.training import EarlyStopping, History, Monitor, train
-
-AUTO_LEARNING_RATE = 1e-3
-"""Learning rate where `learning_rate_init="auto"` and the network is not too large for it."""
-
-STABLE_SPEED = 12.0
-"""Largest stable product of learning rate, hidden frequency and summed hidden fan_in."""
-
-STABLE_SPEED_OF_DERIVATIVES = 4.0
-"""The same where derivatives are fitted, which depend more on the weights."""
-
-MOST_NUMBERS_FOR_LM = 500
-"""Numbers in y up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
 
 AUTO_BATCH_SIZE = 2048
 """Rows of an update where `batch_size="auto"` and the table has more."""
@@ -62,44 +45,6 @@ RUN_PARAMETERS = {"checkpoint", "device", "max_time", "verbose"}
 """Parameters that say how a fit is run, not what it is."""
 
 Values = NDArray[np.floating[Any]]
-
-
-class Problem(NamedTuple):
-    """A fit that is ready for its first update.
-
-    Parameters
-    ----------
-    table : Table
-        All rows.
-    training : Table
-        Those that the network is fitted to.
-    layout : Layout
-    units : Units
-    solver : {"adam", "lm"}
-    stack : SirenStack
-        Of one network, or of those from which least squares choose one.
-    rows : TrainingRows
-        `training` as tensors.
-    held_out : TrainingRows or None
-        The rows that `early_stopping` holds out.
-    objective : Objective
-    rate : float
-        The highest learning rate.
-    generator : torch.Generator
-        Draws the order of the rows.
-    """
-
-    table: Table
-    training: Table
-    layout: Layout
-    units: Units
-    solver: str
-    stack: SirenStack
-    rows: TrainingRows
-    held_out: TrainingRows | None
-    objective: Objective
-    rate: float
-    generator: torch.Generator
 
 
 class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEstimator):
@@ -324,6 +269,8 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         "verbose": ["verbose"],
     }
 
+    _adam_state: AdamState | None
+
     def __init__(
         self,
         hidden_layer_sizes: Any = (128, 128, 128, 128),
@@ -448,34 +395,9 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         UserWarning
             If a checkpoint could not be written.
         """
-        problem = self._prepare(X, y, sample_weight, gradient, laplacian)
-        stack, layout, units = problem.stack, problem.layout, problem.units
-        checkpoint = self._checkpoint(problem)
-        with (
-            progress_bar(self.max_iter, bool(self.verbose)) as progress,
-            Interruption(self.max_time) as interruption,
-        ):
-            if problem.solver == "lm":
-                monitor = Monitor(progress, interruption=interruption)
-                chosen, history = fit_least_squares(stack, problem.rows, self.max_iter, monitor)
-                stack = chosen.to(resolve_device(self.device), torch.float32)
-            else:
-                stopping = self._early_stopping(problem)
-                history = train(
-                    stack,
-                    problem.rows,
-                    problem.objective,
-                    self._adam(stack),
-                    learning_rates(self.learning_rate, problem.rate, self.max_iter),
-                    batch_size=self._batch_size(),
-                    generators=[problem.generator],
-                    monitor=Monitor(progress, stopping, interruption, checkpoint),
-                )
-        if layout.has_derivatives:
-            units = _settle_constant(stack, units, problem.training, layout)
-        self._adam_state: AdamState | None = None
-        self._finish(stack, units, problem.rate, history)
-        return self
+        continued = self.warm_start and hasattr(self, "network_")
+        problem = prepare(self, X, y, sample_weight, gradient, laplacian, continued=continued)
+        return self._solve(problem)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -513,30 +435,25 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
             As :meth:`fit`.
         """
         continued = hasattr(self, "network_")
-        table, layout = self._validate_rows(
-            X, y, sample_weight, gradient, laplacian, continued=continued
+        problem = prepare(
+            self, X, y, sample_weight, gradient, laplacian, continued=continued, is_piece=True
         )
-        units = self._units if continued else self._new_units(table, layout)
-        _, generator = self._generators()
-        stack = self._make_stack(table, layout, generator, "adam", continued=continued)
-        scaling, objective = self._objective(table, layout, units, stack)
-        rate = self._peak_rate(stack, layout)
         curve = self.loss_curve_ if continued else np.empty(0)
-        optimizer = self._adam(stack, getattr(self, "_adam_state", None))
+        optimizer = self._adam(problem.stack, getattr(self, "_adam_state", None))
         batch_size = self._batch_size()
         with Interruption() as interruption:
             history = train(
-                stack,
-                _to_rows(table, units, scaling, stack),
-                objective,
+                problem.stack,
+                problem.rows,
+                problem.objective,
                 optimizer,
-                [rate] * ceil(len(table.X) / batch_size),
+                [problem.rate] * ceil(problem.rows.n_rows / batch_size),
                 batch_size=batch_size,
-                generators=[generator],
+                generators=[problem.generator],
                 monitor=Monitor(interruption=interruption),
             )
         self._adam_state = optimizer.state
-        self._finish(stack, units, rate, history, earlier_losses=curve)
+        self._finish(problem.stack, problem.units, problem.rate, history, earlier_losses=curve)
         return self
 
     @overload
@@ -627,101 +544,35 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         tags.target_tags.multi_output = True
         return tags
 
-    def _prepare(
-        self,
-        X: ArrayLike,
-        y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-        gradient: ArrayLike | None = None,
-        laplacian: ArrayLike | None = None,
-    ) -> Problem:
-        """Do all of a fit that comes before the first update."""
-        continued = self.warm_start and hasattr(self, "network_")
-        table, layout = self._validate_rows(
-            X, y, sample_weight, gradient, laplacian, continued=continued
-        )
-        if layout.has_derivatives:
-            table, layout = with_implied_values(table, layout)
-        units = self._units if continued else self._new_units(table, layout)
-        random, generator = self._generators()
-        solver = self._choose_solver(table, layout)
-        stack = self._make_stack(table, layout, generator, solver, continued=continued)
-        training, validation = self._hold_out(table, random)
-        scaling, objective = self._objective(table, layout, units, stack)
-        return Problem(
-            table=table,
-            training=training,
-            layout=layout,
-            units=units,
-            solver=solver,
-            stack=stack,
-            rows=_to_rows(training, units, scaling, stack),
-            held_out=None if validation is None else _to_rows(validation, units, scaling, stack),
-            objective=objective,
-            rate=self._peak_rate(stack, layout),
-            generator=generator,
-        )
-
-    def _validate_rows(
-        self,
-        X: ArrayLike,
-        y: ArrayLike | None,
-        sample_weight: ArrayLike | None,
-        gradient: ArrayLike | None,
-        laplacian: ArrayLike | None,
-        *,
-        continued: bool,
-    ) -> tuple[Table, Layout]:
-        if gradient is None and laplacian is None:
-            coordinates, targets, layout = self._validate_values(X, y, continued=continued)
-        else:
-            coordinates = validate_data(
-                self, X, dtype=[np.float64, np.float32], reset=not continued
-            )
-            targets, layout = collect_targets(coordinates.shape, y, gradient, laplacian)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, coordinates, dtype=np.float64)
-            if (weight < 0).any() or not weight.any():
-                raise ValueError(
-                    "sample_weight must be non-negative with at least one positive weight; its "
-                    f"smallest entry is {weight.min()}, its largest {weight.max()}."
+    def _solve(self, problem: Problem) -> SirenRegressor:
+        """Fit a problem, by the solver that it is for."""
+        stack, layout, units = problem.stack, problem.layout, problem.units
+        checkpoint = self._checkpoint(problem)
+        with (
+            progress_bar(self.max_iter, bool(self.verbose)) as progress,
+            Interruption(self.max_time) as interruption,
+        ):
+            if problem.solver == "lm":
+                monitor = Monitor(progress, interruption=interruption)
+                chosen, history = fit_least_squares(stack, problem.rows, self.max_iter, monitor)
+                stack = chosen.to(resolve_device(self.device), torch.float32)
+            else:
+                stopping = self._early_stopping(problem)
+                history = train(
+                    stack,
+                    problem.rows,
+                    problem.objective,
+                    self._adam(stack),
+                    learning_rates(self.learning_rate, problem.rate, self.max_iter),
+                    batch_size=self._batch_size(),
+                    generators=[problem.generator],
+                    monitor=Monitor(progress, stopping, interruption, checkpoint),
                 )
-        return Table.canonical(coordinates, targets, weight), layout
-
-    def _validate_values(
-        self, X: ArrayLike, y: ArrayLike | None, *, continued: bool
-    ) -> tuple[Values, Values, Layout]:
-        coordinates, values = validate_data(
-            self,
-            X,
-            y,
-            dtype=[np.float64, np.float32],
-            multi_output=True,
-            y_numeric=True,
-            reset=not continued,
-        )
-        if values.dtype.kind not in "buif":
-            raise ValueError(f"y must hold real numbers; it has dtype {values.dtype}.")
-        targets = values.reshape(len(values), -1)
-        layout = Layout(("values",), coordinates.shape[1], targets.shape[1], values.ndim == 1)
-        return coordinates, targets, layout
-
-    def _new_units(self, table: Table, layout: Layout) -> Units:
-        X = (
-            AffineMap.from_range(table.X)
-            if self.normalize_X
-            else AffineMap.identity(layout.n_features)
-        )
-        if not self.normalize_y:
-            y = AffineMap.identity(layout.n_outputs)
-        elif layout.has_derivatives:
-            (omega_0,) = self._frequencies(table, "adam", continued=False)
-            y = units_of_derivatives(table, layout, X, omega_0)
-        else:
-            y = AffineMap.from_moments(table.y, table.weight)
-        y_dtype = np.float32 if table.y.dtype == np.float32 else np.float64
-        return Units(X, y, layout.single_target, y_dtype)
+        if layout.has_derivatives:
+            units = _settle_constant(stack, units, problem.training, layout)
+        self._adam_state = None
+        self._finish(stack, units, problem.rate, history)
+        return self
 
     def _validate_coordinates(self, X: ArrayLike) -> Values:
         check_is_fitted(self)
@@ -752,126 +603,6 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
             results[chunk] = restored
         assert results is not None
         return results
-
-    def _generators(self) -> tuple[np.random.RandomState, torch.Generator]:
-        random = check_random_state(self.random_state)
-        return random, torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
-
-    def _objective(
-        self, table: Table, layout: Layout, units: Units, stack: SirenStack
-    ) -> tuple[AffineMap, Objective]:
-        """Return how the columns of the targets are normalised, and what is minimised."""
-        if not layout.has_derivatives:
-            return units.y, Objective(stack, self.loss, self.alpha)
-        weights = {
-            "values": 1.0,
-            "gradient": self.gradient_weight,
-            "laplacian": self.laplacian_weight,
-        }
-        return jet_problem(
-            table, layout, units, stack, loss=self.loss, alpha=self.alpha, weights=weights
-        )
-
-    def _choose_solver(self, table: Table, layout: Layout) -> str:
-        """Return "lm" or "adam"."""
-        obstacles = {
-            f"loss={self.loss!r}": self.loss != "squared_error",
-            "early_stopping=True": self.early_stopping,
-            "derivatives": layout.has_derivatives,
-        }
-        present = [name for name, is_there in obstacles.items() if is_there]
-        if self.solver == "auto":
-            is_small = table.y.size <= MOST_NUMBERS_FOR_LM
-            return "lm" if is_small and not present and self.alpha == 0 else "adam"
-        if self.solver == "lm" and present:
-            raise ValueError(
-                f"solver='lm' works without {', '.join(present)}; set solver='adam' or 'auto'."
-            )
-        return self.solver
-
-    def _make_stack(
-        self,
-        table: Table,
-        layout: Layout,
-        generator: torch.Generator,
-        solver: str,
-        *,
-        continued: bool,
-    ) -> SirenStack:
-        """Draw networks of the shape that parameters and table ask for, or take up the fitted."""
-        device, dtype = resolve_device(self.device), torch.float32
-        if solver == "lm":
-            device, dtype = torch.device("cpu"), torch.float64
-        architecture = Architecture(
-            layout.n_features, self._layer_sizes(), layout.n_outputs, self.output_activation
-        )
-        omegas = self._frequencies(table, solver, continued=continued)
-        hidden_omegas = [
-            omega if self.hidden_omega_0 is None else float(self.hidden_omega_0) for omega in omegas
-        ]
-        if continued:
-            self._check_same_network(architecture, omegas[0], hidden_omegas[0])
-            return SirenStack.from_networks([self.network_.to(device)], dtype)
-        start = generator.get_state()
-        twins = [torch.Generator().set_state(start) for _ in omegas[1:]]
-        return SirenStack.initialize(
-            architecture,
-            omegas,
-            hidden_omegas,
-            [generator, *twins],
-            first_layer_init=self.first_layer_init,
-            weight_scale=self.weight_scale,
-            device=device,
-            dtype=dtype,
-        )
-
-    def _layer_sizes(self) -> tuple[int, ...]:
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
-        if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or (sizes < 1).any():
-            raise ValueError(
-                "hidden_layer_sizes must be one or more integers of at least 1; "
-                f"{self.hidden_layer_sizes!r} given."
-            )
-        return tuple(sizes.tolist())
-
-    def _frequencies(self, table: Table, solver: str, *, continued: bool) -> list[float]:
-        if self.omega_0 != "auto":
-            return [float(self.omega_0)]
-        if continued:
-            return [self.omega_0_]
-        if solver == "lm":
-            return candidate_frequencies(table.X)
-        return [omega_0_from_density(table.X)]
-
-    def _check_same_network(
-        self, architecture: Architecture, omega_0: float, hidden_omega_0: float
-    ) -> None:
-        fitted = self.network_
-        if (architecture, omega_0, hidden_omega_0) != (
-            fitted.architecture,
-            fitted.omega_0,
-            fitted.hidden_omega_0,
-        ):
-            raise ValueError(
-                "Going on from a fitted network keeps its shape and frequencies: it has "
-                f"{fitted.architecture}, omega_0={fitted.omega_0} and "
-                f"hidden_omega_0={fitted.hidden_omega_0}; data and parameters now ask for "
-                f"{architecture}, omega_0={omega_0} and hidden_omega_0={hidden_omega_0}. "
-                "Set warm_start=False, or clone the estimator, to start anew."
-            )
-
-    def _hold_out(self, table: Table, random: np.random.RandomState) -> tuple[Table, Table | None]:
-        if not self.early_stopping:
-            return table, None
-        if len(table.X) < 2:
-            raise ValueError(
-                "early_stopping=True holds out rows and needs at least 2 different ones; "
-                f"n_samples = {len(table.X)} given."
-            )
-        training, validation = train_test_split(
-            np.arange(len(table.X)), test_size=self.validation_fraction, random_state=random
-        )
-        return table.take(np.sort(training)), table.take(np.sort(validation))
 
     def _early_stopping(self, problem: Problem) -> EarlyStopping | None:
         if problem.held_out is None:
@@ -907,14 +638,6 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
 
     def _adam(self, stack: SirenStack, state: AdamState | None = None) -> Adam:
         return Adam(stack, beta_1=self.beta_1, beta_2=self.beta_2, state=state)
-
-    def _peak_rate(self, stack: SirenStack, layout: Layout) -> float:
-        if self.learning_rate_init != "auto":
-            return float(self.learning_rate_init)
-        hidden_fan_in = sum(stack.architecture.hidden_layer_sizes[:-1])
-        speed = stack.hidden_omega_0[0] * hidden_fan_in
-        stable = STABLE_SPEED_OF_DERIVATIVES if layout.has_derivatives else STABLE_SPEED
-        return min(AUTO_LEARNING_RATE, stable / speed) if speed else AUTO_LEARNING_RATE
 
     def _finish(
         self,
@@ -961,11 +684,6 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         self.n_parameters_ = network.architecture.n_parameters
         self.n_outputs_ = network.architecture.n_outputs
         self.device_ = next(network.parameters()).device
-
-
-def _to_rows(table: Table, units: Units, scaling: AffineMap, stack: SirenStack) -> TrainingRows:
-    device, dtype = stack.parameters.device, stack.parameters.dtype
-    return TrainingRows.from_table(table, units.X, scaling, device=device, dtype=dtype)
 
 
 def _settle_constant(stack: SirenStack, units: Units, table: Table, layout: Layout) -> Units:

@@ -28,6 +28,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.parallel import Parallel, delayed
 
 import skinr.groups
+import skinr.problem
+import skinr.regressor
 from skinr import SirenRegressor, SirenSearchCV
 from skinr.groups import Fit
 
@@ -396,23 +398,24 @@ def test_an_interrupted_search_goes_on_from_its_cache(
     monkeypatch.setattr(skinr.groups, "CPU_GROUP_SIZE", 3)
     options = {"cv": 3, "memory": str(tmp_path)}
     search = SirenSearchCV(small(early_stopping=early_stopping), OMEGAS, **options)
-    prepare, begun = SirenRegressor._prepare, []
+    prepare, begun = skinr.problem.prepare, []
 
-    def interrupted(self, *args, **kwargs):
-        begun.append(self.omega_0)
+    def interrupted(regressor, *args, **kwargs):
+        begun.append(regressor.omega_0)
         if len(begun) == 8:
             raise KeyboardInterrupt
-        return prepare(self, *args, **kwargs)
+        return prepare(regressor, *args, **kwargs)
 
-    def counted(self, *args, **kwargs):
-        begun.append(self.omega_0)
-        return prepare(self, *args, **kwargs)
+    def counted(regressor, *args, **kwargs):
+        begun.append(regressor.omega_0)
+        return prepare(regressor, *args, **kwargs)
 
-    monkeypatch.setattr(SirenRegressor, "_prepare", interrupted)
+    monkeypatch.setattr(skinr.groups, "prepare", interrupted)
     with pytest.raises(KeyboardInterrupt):
         search.fit(*chirp)
     begun.clear()
-    monkeypatch.setattr(SirenRegressor, "_prepare", counted)
+    monkeypatch.setattr(skinr.groups, "prepare", counted)
+    monkeypatch.setattr(skinr.regressor, "prepare", counted)
     search.fit(*chirp)
     n_missing = 5 if early_stopping else 6
     assert begun == [12.0] * (n_missing - 3) + [60.0] * 3 + [search.best_params_["omega_0"]]

@@ -1,0 +1,347 @@
+"""What comes before the first update of a fit: rows, units and networks, as parameters ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from skinr.device import resolve_device
+from skinr.frequency import candidate_frequencies, omega_0_from_density
+from skinr.losses import Objective
+from skinr.network import Architecture, SirenStack
+from skinr.rows import Table, TrainingRows
+from skinr.scaling import AffineMap, Units
+from skinr.targets import (
+    Layout,
+    collect_targets,
+    jet_problem,
+    units_of_derivatives,
+    with_implied_values,
+)
+
+if TYPE_CHECKING:
+    from skinr.regressor import SirenRegressor
+
+AUTO_LEARNING_RATE = 1e-3
+"""Learning rate where `learning_rate_init="auto"` and the network is not too large for it."""
+
+STABLE_SPEED = 12.0
+"""Largest stable product of learning rate, hidden frequency and summed hidden fan_in."""
+
+STABLE_SPEED_OF_DERIVATIVES = 4.0
+"""The same where derivatives are fitted, which depend more on the weights."""
+
+MOST_NUMBERS_FOR_LM = 500
+"""Numbers in y up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
+
+Values = NDArray[np.floating[Any]]
+
+
+class Problem(NamedTuple):
+    """A fit that is ready for its first update.
+
+    Parameters
+    ----------
+    table : Table
+        All rows.
+    training : Table
+        Those that the network is fitted to.
+    layout : Layout
+    units : Units
+    solver : {"adam", "lm"}
+    stack : SirenStack
+        Of one network, or of those from which least squares choose one.
+    rows : TrainingRows
+        `training` as tensors.
+    held_out : TrainingRows or None
+        The rows that `early_stopping` holds out.
+    objective : Objective
+    rate : float
+        The highest learning rate.
+    generator : torch.Generator
+        Draws the order of the rows.
+    """
+
+    table: Table
+    training: Table
+    layout: Layout
+    units: Units
+    solver: str
+    stack: SirenStack
+    rows: TrainingRows
+    held_out: TrainingRows | None
+    objective: Objective
+    rate: float
+    generator: torch.Generator
+
+
+def prepare(
+    regressor: SirenRegressor,
+    X: ArrayLike,
+    y: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    gradient: ArrayLike | None = None,
+    laplacian: ArrayLike | None = None,
+    *,
+    continued: bool,
+    is_piece: bool = False,
+) -> Problem:
+    """Validate what is to be fitted, and draw the networks.
+
+    Parameters
+    ----------
+    regressor : SirenRegressor
+        Its parameters; of its attributes only those that validation sets are changed.
+    X, y, sample_weight, gradient, laplacian : array-like
+        As `fit` takes them.
+    continued : bool
+        Whether to go on from the fitted network, in its units.
+    is_piece : bool, default=False
+        Whether it is a piece of a stream: for Adam, with no row held out, and no value implied by
+        derivatives.
+
+    Returns
+    -------
+    problem : Problem
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fit` does for unusable input.
+    """
+    table, layout = _validate_rows(
+        regressor, X, y, sample_weight, gradient, laplacian, continued=continued
+    )
+    if layout.has_derivatives and not is_piece:
+        table, layout = with_implied_values(table, layout)
+    units = regressor._units if continued else _new_units(regressor, table, layout)
+    random = check_random_state(regressor.random_state)
+    generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
+    solver = "adam" if is_piece else _choose_solver(regressor, table, layout)
+    stack = _make_stack(regressor, table, layout, generator, solver, continued=continued)
+    training, validation = table, None
+    if regressor.early_stopping and not is_piece:
+        training, validation = _hold_out(regressor, table, random)
+    scaling, objective = _objective(regressor, table, layout, units, stack)
+    return Problem(
+        table=table,
+        training=training,
+        layout=layout,
+        units=units,
+        solver=solver,
+        stack=stack,
+        rows=_to_rows(training, units, scaling, stack),
+        held_out=None if validation is None else _to_rows(validation, units, scaling, stack),
+        objective=objective,
+        rate=_peak_rate(regressor, stack, layout),
+        generator=generator,
+    )
+
+
+def _validate_rows(
+    regressor: SirenRegressor,
+    X: ArrayLike,
+    y: ArrayLike | None,
+    sample_weight: ArrayLike | None,
+    gradient: ArrayLike | None,
+    laplacian: ArrayLike | None,
+    *,
+    continued: bool,
+) -> tuple[Table, Layout]:
+    if gradient is None and laplacian is None:
+        coordinates, targets, layout = _validate_values(regressor, X, y, continued=continued)
+    else:
+        coordinates = validate_data(
+            regressor, X, dtype=[np.float64, np.float32], reset=not continued
+        )
+        targets, layout = collect_targets(coordinates.shape, y, gradient, laplacian)
+    weight = None
+    if sample_weight is not None:
+        weight = _check_sample_weight(sample_weight, coordinates, dtype=np.float64)
+        if (weight < 0).any() or not weight.any():
+            raise ValueError(
+                "sample_weight must be non-negative with at least one positive weight; its "
+                f"smallest entry is {weight.min()}, its largest {weight.max()}."
+            )
+    return Table.canonical(coordinates, targets, weight), layout
+
+
+def _validate_values(
+    regressor: SirenRegressor, X: ArrayLike, y: ArrayLike | None, *, continued: bool
+) -> tuple[Values, Values, Layout]:
+    coordinates, values = validate_data(
+        regressor,
+        X,
+        y,
+        dtype=[np.float64, np.float32],
+        multi_output=True,
+        y_numeric=True,
+        reset=not continued,
+    )
+    if values.dtype.kind not in "buif":
+        raise ValueError(f"y must hold real numbers; it has dtype {values.dtype}.")
+    targets = values.reshape(len(values), -1)
+    layout = Layout(("values",), coordinates.shape[1], targets.shape[1], values.ndim == 1)
+    return coordinates, targets, layout
+
+
+def _new_units(regressor: SirenRegressor, table: Table, layout: Layout) -> Units:
+    X = (
+        AffineMap.from_range(table.X)
+        if regressor.normalize_X
+        else AffineMap.identity(layout.n_features)
+    )
+    if not regressor.normalize_y:
+        y = AffineMap.identity(layout.n_outputs)
+    elif layout.has_derivatives:
+        (omega_0,) = _frequencies(regressor, table, "adam", continued=False)
+        y = units_of_derivatives(table, layout, X, omega_0)
+    else:
+        y = AffineMap.from_moments(table.y, table.weight)
+    y_dtype = np.float32 if table.y.dtype == np.float32 else np.float64
+    return Units(X, y, layout.single_target, y_dtype)
+
+
+def _objective(
+    regressor: SirenRegressor, table: Table, layout: Layout, units: Units, stack: SirenStack
+) -> tuple[AffineMap, Objective]:
+    """Return how the columns of the targets are normalised, and what is minimised."""
+    if not layout.has_derivatives:
+        return units.y, Objective(stack, regressor.loss, regressor.alpha)
+    weights = {
+        "values": 1.0,
+        "gradient": regressor.gradient_weight,
+        "laplacian": regressor.laplacian_weight,
+    }
+    return jet_problem(
+        table, layout, units, stack, loss=regressor.loss, alpha=regressor.alpha, weights=weights
+    )
+
+
+def _choose_solver(regressor: SirenRegressor, table: Table, layout: Layout) -> str:
+    """Return "lm" or "adam"."""
+    obstacles = {
+        f"loss={regressor.loss!r}": regressor.loss != "squared_error",
+        "early_stopping=True": regressor.early_stopping,
+        "derivatives": layout.has_derivatives,
+    }
+    present = [name for name, is_there in obstacles.items() if is_there]
+    if regressor.solver == "auto":
+        is_small = table.y.size <= MOST_NUMBERS_FOR_LM
+        return "lm" if is_small and not present and regressor.alpha == 0 else "adam"
+    if regressor.solver == "lm" and present:
+        raise ValueError(
+            f"solver='lm' works without {', '.join(present)}; set solver='adam' or 'auto'."
+        )
+    return regressor.solver
+
+
+def _make_stack(
+    regressor: SirenRegressor,
+    table: Table,
+    layout: Layout,
+    generator: torch.Generator,
+    solver: str,
+    *,
+    continued: bool,
+) -> SirenStack:
+    """Draw networks of the shape that parameters and table ask for, or take up the fitted."""
+    device, dtype = resolve_device(regressor.device), torch.float32
+    if solver == "lm":
+        device, dtype = torch.device("cpu"), torch.float64
+    architecture = Architecture(
+        layout.n_features, _layer_sizes(regressor), layout.n_outputs, regressor.output_activation
+    )
+    omegas = _frequencies(regressor, table, solver, continued=continued)
+    hidden_omegas = omegas
+    if regressor.hidden_omega_0 is not None:
+        hidden_omegas = [float(regressor.hidden_omega_0)] * len(omegas)
+    if continued:
+        _check_same_network(regressor, architecture, omegas[0], hidden_omegas[0])
+        return SirenStack.from_networks([regressor.network_.to(device)], dtype)
+    start = generator.get_state()
+    twins = [torch.Generator().set_state(start) for _ in omegas[1:]]
+    return SirenStack.initialize(
+        architecture,
+        omegas,
+        hidden_omegas,
+        [generator, *twins],
+        first_layer_init=regressor.first_layer_init,
+        weight_scale=regressor.weight_scale,
+        device=device,
+        dtype=dtype,
+    )
+
+
+def _layer_sizes(regressor: SirenRegressor) -> tuple[int, ...]:
+    sizes = np.atleast_1d(np.asarray(regressor.hidden_layer_sizes))
+    if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or (sizes < 1).any():
+        raise ValueError(
+            "hidden_layer_sizes must be one or more integers of at least 1; "
+            f"{regressor.hidden_layer_sizes!r} given."
+        )
+    return tuple(sizes.tolist())
+
+
+def _frequencies(
+    regressor: SirenRegressor, table: Table, solver: str, *, continued: bool
+) -> list[float]:
+    if regressor.omega_0 != "auto":
+        return [float(regressor.omega_0)]
+    if continued:
+        return [regressor.omega_0_]
+    if solver == "lm":
+        return candidate_frequencies(table.X)
+    return [omega_0_from_density(table.X)]
+
+
+def _check_same_network(
+    regressor: SirenRegressor, architecture: Architecture, omega_0: float, hidden_omega_0: float
+) -> None:
+    fitted = regressor.network_
+    if (architecture, omega_0, hidden_omega_0) != (
+        fitted.architecture,
+        fitted.omega_0,
+        fitted.hidden_omega_0,
+    ):
+        raise ValueError(
+            "Going on from a fitted network keeps its shape and frequencies: it has "
+            f"{fitted.architecture}, omega_0={fitted.omega_0} and "
+            f"hidden_omega_0={fitted.hidden_omega_0}; data and parameters now ask for "
+            f"{architecture}, omega_0={omega_0} and hidden_omega_0={hidden_omega_0}. "
+            "Set warm_start=False, or clone the estimator, to start anew."
+        )
+
+
+def _hold_out(
+    regressor: SirenRegressor, table: Table, random: np.random.RandomState
+) -> tuple[Table, Table]:
+    if len(table.X) < 2:
+        raise ValueError(
+            "early_stopping=True holds out rows and needs at least 2 different ones; "
+            f"n_samples = {len(table.X)} given."
+        )
+    training, validation = train_test_split(
+        np.arange(len(table.X)), test_size=regressor.validation_fraction, random_state=random
+    )
+    return table.take(np.sort(training)), table.take(np.sort(validation))
+
+
+def _peak_rate(regressor: SirenRegressor, stack: SirenStack, layout: Layout) -> float:
+    if regressor.learning_rate_init != "auto":
+        return float(regressor.learning_rate_init)
+    hidden_fan_in = sum(stack.architecture.hidden_layer_sizes[:-1])
+    speed = stack.hidden_omega_0[0] * hidden_fan_in
+    stable = STABLE_SPEED_OF_DERIVATIVES if layout.has_derivatives else STABLE_SPEED
+    return min(AUTO_LEARNING_RATE, stable / speed) if speed else AUTO_LEARNING_RATE
+
+
+def _to_rows(table: Table, units: Units, scaling: AffineMap, stack: SirenStack) -> TrainingRows:
+    device, dtype = stack.parameters.device, stack.parameters.dtype
+    return TrainingRows.from_table(table, units.X, scaling, device=device, dtype=dtype)
