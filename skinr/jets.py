@@ -7,13 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from skinr.network import (
-    EVALUATION_CHUNK,
-    ROW_MULTIPLE,
-    SirenStack,
-    StackPass,
-    evaluate_in_chunks,
-)
+from skinr.network import SirenStack
+from skinr.passes import EVALUATION_CHUNK, ROW_MULTIPLE, StackPass, evaluate_in_chunks
 
 JET_CHUNK = 3 * EVALUATION_CHUNK
 """Rows times components that pass through a network at a time when jets are evaluated."""

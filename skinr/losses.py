@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from skinr.jets import JetPass, QuadraticForm, evaluate_jets
-from skinr.network import SirenStack, StackPass, evaluate
+from skinr.network import SirenStack
+from skinr.passes import StackPass, evaluate
 from skinr.rows import TrainingRows
 
 HUBER_DELTA = 0.1

@@ -25,8 +25,9 @@ from skinr.device import resolve_device
 from skinr.interruption import Interruption
 from skinr.least_squares import fit_least_squares
 from skinr.losses import LOSSES
-from skinr.network import SirenStack, evaluate
+from skinr.network import SirenStack
 from skinr.optimizers import Adam, AdamState, learning_rates
+from skinr.passes import evaluate
 from skinr.persistence import FittedState, PersistenceMixin
 from skinr.problem import Problem, prepare
 from skinr.progress import progress_bar

@@ -10,7 +10,8 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from skinr import SirenRegressor
 from skinr.frequency import CANDIDATES
 from skinr.least_squares import LeastSquaresFit, fit_least_squares
-from skinr.network import Architecture, SirenStack, evaluate
+from skinr.network import Architecture, SirenStack
+from skinr.passes import evaluate
 from skinr.rows import TrainingRows
 from skinr.training import Monitor
 

@@ -6,8 +6,9 @@ import torch
 
 from skinr.interruption import Interruption
 from skinr.losses import Objective
-from skinr.network import Architecture, SirenStack, evaluate
+from skinr.network import Architecture, SirenStack
 from skinr.optimizers import Adam, learning_rates
+from skinr.passes import evaluate
 from skinr.rows import TrainingRows
 from skinr.training import CHECK_INTERVAL, EarlyStopping, Monitor, train
 

@@ -1,0 +1,199 @@
+"""Forward and backward passes of stacks of networks, and evaluations in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from skinr.network import SirenStack
+
+EVALUATION_CHUNK = 2048
+"""Rows that pass through a network at a time when it is evaluated."""
+
+ROW_MULTIPLE = 64
+"""Rows are padded to such a multiple: one row alone then takes the same kernels as many."""
+
+
+class StackPass:
+    """Forward and backward passes of a stack over batches of one size, in buffers of their own.
+
+    Parameters
+    ----------
+    stack : SirenStack
+        The networks; their parameters are read at every pass.
+    batch_size : int
+        Number of rows B of every batch.
+    backward : bool, default=True
+        Whether :meth:`backward` will be called, for which the cosines are kept.
+
+    Attributes
+    ----------
+    gradient : Tensor of shape (K, n_parameters)
+        What the last :meth:`backward` computed.
+    """
+
+    def __init__(self, stack: SirenStack, batch_size: int, *, backward: bool = True) -> None:
+        self._layers = stack.layers(stack.parameters)
+        self._linear_output = stack.architecture.output_activation == "identity"
+
+        def buffers() -> list[Tensor]:
+            widths = (fan_out for _, fan_out in stack.architecture.layer_shapes)
+            return [stack.parameters.new_empty(len(stack), batch_size, width) for width in widths]
+
+        self._activations = buffers()
+        self._cosines = buffers() if backward else []
+        if backward:
+            self.gradient = torch.empty_like(stack.parameters)
+            self._gradients = stack.layers(self.gradient)
+
+    def forward(self, coordinates: Tensor) -> Tensor:
+        """Evaluate the K networks.
+
+        Parameters
+        ----------
+        coordinates : Tensor of shape (K, B, n_features) or (1, B, n_features)
+            Rows of each network, or rows that all share.
+
+        Returns
+        -------
+        values : Tensor of shape (K, B, n_outputs)
+            A buffer, overwritten by the next pass.
+        """
+        self._inputs = [coordinates.expand(len(self._activations[0]), -1, -1), *self._activations]
+        last = len(self._layers) - 1
+        for index, (weight, bias) in enumerate(self._layers):
+            output = self._activations[index]
+            _affine(self._inputs[index], weight, bias, output)
+            if index == last and self._linear_output:
+                break
+            if self._cosines:
+                torch.cos(output, out=self._cosines[index])
+            torch.sin(output, out=output)
+        return self._activations[-1]
+
+    def backward(self, output_gradient: Tensor) -> Tensor:
+        """Differentiate a loss of the last forward pass by the parameters.
+
+        Parameters
+        ----------
+        output_gradient : Tensor of shape (K, B, n_outputs)
+            Derivative of the loss by the values; overwritten where the output is a sine.
+
+        Returns
+        -------
+        gradient : Tensor of shape (K, n_parameters)
+            Derivative of the loss by the folded parameters; a buffer.
+        """
+        gradient = output_gradient
+        if not self._linear_output:
+            gradient.mul_(self._cosines[-1])
+        for index in reversed(range(len(self._layers))):
+            layer_input = self._inputs[index]
+            weight_gradient, bias_gradient = self._gradients[index]
+            _weight_gradient(layer_input, gradient, weight_gradient)
+            torch.sum(gradient, dim=1, keepdim=True, out=bias_gradient)
+            if index > 0:
+                weight, _ = self._layers[index]
+                torch.bmm(gradient, weight.transpose(1, 2), out=layer_input)
+                gradient = layer_input.mul_(self._cosines[index - 1])
+        return self.gradient
+
+    def coordinate_gradient(self, output: int) -> Tensor:
+        """Differentiate one output of the last forward pass by the coordinates.
+
+        Parameters
+        ----------
+        output : int
+            Index of the output, 0 <= output < n_outputs.
+
+        Returns
+        -------
+        gradient : Tensor of shape (K, B, n_features)
+            After it only the values of the forward pass remain, so :meth:`backward` needs another.
+        """
+        weight, _ = self._layers[-1]
+        gradient = weight[:, None, :, output]
+        if not self._linear_output:
+            gradient = gradient * self._cosines[-1][..., output, None]
+        for index in reversed(range(len(self._layers) - 1)):
+            weight, _ = self._layers[index]
+            scaled = torch.mul(gradient, self._cosines[index], out=self._activations[index])
+            below = self._activations[index - 1] if index > 0 else None
+            gradient = torch.bmm(scaled, weight.transpose(1, 2), out=below)
+        return gradient
+
+
+def evaluate(stack: SirenStack, coordinates: Tensor) -> Tensor:
+    """Evaluate K networks at any number of positions.
+
+    Parameters
+    ----------
+    stack : SirenStack
+    coordinates : Tensor of shape (K, n_rows, n_features) or (1, n_rows, n_features)
+
+    Returns
+    -------
+    values : Tensor of shape (K, n_rows, n_outputs)
+    """
+    return evaluate_in_chunks(
+        lambda n_rows: StackPass(stack, n_rows, backward=False).forward,
+        coordinates,
+        EVALUATION_CHUNK,
+    )
+
+
+def evaluate_in_chunks(
+    make_function: Callable[[int], Callable[[Tensor], Tensor]],
+    coordinates: Tensor,
+    chunk_size: int,
+) -> Tensor:
+    """Apply a function to rows in chunks that fit the cache.
+
+    Parameters
+    ----------
+    make_function : callable
+        Given a number of rows B, returns a function from coordinates (K or 1, B, n_features) to
+        results (K, B, ...), which may be a buffer.
+    coordinates : Tensor of shape (K, n_rows, n_features) or (1, n_rows, n_features)
+    chunk_size : int
+        A multiple of `ROW_MULTIPLE`.
+
+    Returns
+    -------
+    results : Tensor of shape (K, n_rows, ...)
+    """
+    n_rows = coordinates.shape[1]
+    padded = nn.functional.pad(coordinates, (0, 0, 0, -n_rows % ROW_MULTIPLE))
+    results = None
+    for first in range(0, n_rows, chunk_size):
+        chunk = padded[:, first : first + chunk_size]
+        if first == 0 or chunk.shape[1] < chunk_size:
+            function = make_function(chunk.shape[1])
+        result = function(chunk)
+        if results is None:
+            results = result.new_empty(len(result), padded.shape[1], *result.shape[2:])
+        results[:, first : first + chunk_size] = result
+    assert results is not None
+    return results[:, :n_rows]
+
+
+def _affine(inputs: Tensor, weight: Tensor, bias: Tensor, output: Tensor) -> None:
+    """Write inputs @ weight + bias, to the same bits for a network alone and in a stack.
+
+    One column is a sum of products: batched products of matrices with vectors round differently
+    than single ones, and are slower.
+    """
+    if weight.shape[2] > 1:
+        torch.baddbmm(bias, inputs, weight, out=output)
+    else:
+        torch.add(torch.linalg.vecdot(inputs, weight.mT).unsqueeze(2), bias, out=output)
+
+
+def _weight_gradient(inputs: Tensor, gradient: Tensor, output: Tensor) -> None:
+    """Write inputs.T @ gradient, to the same bits for a network alone and in a stack."""
+    if min(output.shape[1:]) > 1:
+        torch.bmm(inputs.mT, gradient, out=output)
+    else:
+        torch.sum(inputs * gradient, dim=1, out=output.flatten(1))
