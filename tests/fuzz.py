@@ -21,18 +21,30 @@ from PIL import Image
 
 from skinr import ImageCoordinateTransformer, SirenRegressor
 from skinr.files import digest
+from skinr.pictures import PIL_MODES
 
-IMAGE_FORMATS = {
-    "PNG": {},
-    "JPEG": {},
-    "TIFF": {"compression": "tiff_lzw"},
-    "GIF": {},
-    "BMP": {},
-    "WEBP": {"lossless": True},
-    "PPM": {},
-    "TGA": {},
-}
-"""Formats of which files are damaged, and Pillow's options to write them."""
+ORIENTATION = 0x0112
+"""EXIF's tag of it."""
+
+IMAGE_FILES = [
+    ("RGB", "PNG", {}),
+    ("RGB", "JPEG", {}),
+    ("RGB", "TIFF", {"compression": "tiff_lzw"}),
+    ("RGB", "GIF", {}),
+    ("RGB", "BMP", {}),
+    ("RGB", "WEBP", {"lossless": True}),
+    ("RGB", "PPM", {}),
+    ("RGB", "TGA", {}),
+    ("RGB", "JPEG2000", {}),
+    ("P", "PNG", {}),
+    ("P", "GIF", {}),
+    ("1", "TIFF", {}),
+    ("I;16", "PNG", {}),
+    ("F", "TIFF", {}),
+    ("CMYK", "JPEG", {}),
+    ("L", "SGI", {}),
+]
+"""Modes and formats of which files are damaged, and Pillow's options to write them."""
 
 EXTREMES = [0, 1, -1, 2**31, 2**63, -(2**63), 10**400, 1e308, 1e-320, 0.5, "", "cpu:99", None]
 EXTREMES += [True, [], {}, [[]], "\ud800", "a" * 10_000, [1] * 1000, "1e999", "float16"]
@@ -139,6 +151,7 @@ def outcome_of_image(content):
         return "rejected"
     assert len(X) == len(y)
     assert not np.isinf(y).any()
+    assert pixels.arrays_to_image(y).mode in PIL_MODES
     return "read"
 
 
@@ -164,16 +177,26 @@ def fuzz_models(mutate, n_mutations, seed=0):
         )
 
 
+def image_files():
+    """Write a small picture, lying on its side by its EXIF, in every mode and format."""
+    ramp = np.add.outer(np.arange(24) * 5, np.arange(20) * 6).astype(np.uint8)
+    picture = Image.fromarray(np.stack([ramp, ramp[::-1], 255 - ramp], axis=-1))
+    files = []
+    for mode, name, options in IMAGE_FILES:
+        grey = mode in ("I;16", "F")
+        converted = (picture.convert("L") if grey else picture).convert(mode)
+        exif = converted.getexif()
+        exif[ORIENTATION] = 6
+        file = io.BytesIO()
+        converted.save(file, name, exif=exif, **options)
+        files.append(file.getvalue())
+    return files
+
+
 def fuzz_images(n_mutations, seed=0):
     """Damage image files of every format, and count the outcomes."""
     random = np.random.RandomState(seed)
-    ramp = np.add.outer(np.arange(24) * 5, np.arange(20) * 6).astype(np.uint8)
-    picture = Image.fromarray(np.stack([ramp, ramp.T[:1].repeat(24, 0)[:, :20], 255 - ramp], -1))
-    files = []
-    for name, options in IMAGE_FORMATS.items():
-        file = io.BytesIO()
-        picture.save(file, name, **options)
-        files.append(file.getvalue())
+    files = image_files()
     outcomes = Counter()
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, 1_000_000
     try:
