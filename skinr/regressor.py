@@ -162,7 +162,8 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         Whether to standardise each target for training. Predictions are in the user's units.
 
     device : str, default="auto"
-        "auto" takes CUDA, then MPS, then the CPU; otherwise a torch device string.
+        "auto" takes CUDA, then MPS, then the CPU; otherwise a torch device string. "lm" computes
+        on the CPU, and the fitted network lives on the device.
 
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights, the order of the rows and the rows held out. The same
@@ -180,7 +181,8 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         The frequency factor in use.
 
     loss_curve_ : ndarray of shape (n_iter_,)
-        The objective before each update, on its mini-batch, in units of the normalised target.
+        The objective before each update, on its mini-batch, in units of the normalised target; for
+        "lm" the weighted mean squared error over all rows.
 
     best_loss_ : float
         The lowest value of `loss_curve_`.
@@ -212,7 +214,9 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
     See Also
     --------
     sklearn.neural_network.MLPRegressor : The same with ReLU, tanh or logistic units.
+    ImageRegressor : An image in, an image of any size out.
     ImageCoordinateTransformer : Images to coordinates and values, and back.
+    SirenSearchCV : Searches over the parameters, many networks as one batch.
 
     Notes
     -----
@@ -410,7 +414,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         gradient: ArrayLike | None = None,
         laplacian: ArrayLike | None = None,
     ) -> SirenRegressor:
-        """Go once through a piece of the data, at the constant rate `learning_rate_init`.
+        """Go once through a piece of the data by Adam, at the constant rate `learning_rate_init`.
 
         The units of X and y, and the frequency where `omega_0="auto"`, are those of the first
         piece, so that should be a typical one; a long stream wants an `omega_0` of its own.
