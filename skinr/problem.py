@@ -40,6 +40,9 @@ STABLE_SPEED_OF_DERIVATIVES = 4.0
 MOST_NUMBERS_FOR_LM = 500
 """Numbers in y up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
 
+MOST_NUMBERS_AT_ALL = 20_000
+"""Numbers in y up to which `solver="lm"` does: beyond, each of its matrices takes over 3 GB."""
+
 Values = NDArray[np.floating[Any]]
 
 
@@ -230,6 +233,7 @@ def _choose_solver(regressor: SirenRegressor, table: Table, layout: Layout) -> s
         f"loss={regressor.loss!r}": regressor.loss != "squared_error",
         "early_stopping=True": regressor.early_stopping,
         "derivatives": layout.has_derivatives,
+        f"more than {MOST_NUMBERS_AT_ALL} numbers in y": table.y.size > MOST_NUMBERS_AT_ALL,
     }
     present = [name for name, is_there in obstacles.items() if is_there]
     if regressor.solver == "auto":

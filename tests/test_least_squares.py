@@ -205,6 +205,12 @@ def test_what_least_squares_cannot(options):
         SirenRegressor(solver="lm", random_state=0, **options).fit(X, y)
 
 
+def test_tables_whose_matrix_would_not_fit_in_memory():
+    X, y = rows_of("pole", 20_001)
+    with pytest.raises(ValueError, match="without more than 20000 numbers in y; set solver='adam'"):
+        SirenRegressor(solver="lm").fit(X, y)
+
+
 def test_derivatives_are_not_fitted_by_least_squares():
     X, y = rows_of("pole", 20)
     with pytest.raises(ValueError, match="works without derivatives"):
