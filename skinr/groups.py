@@ -201,7 +201,7 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
     for index, fit in enumerate(fits):
         try:
             run = Run.begin(fit)
-            if fit.goes_alone or run.problem.solver == "lm":
+            if fit.goes_alone or run.problem.solver != "adam":
                 with parts_of_a_whole():
                     fit.regressor._solve(run.problem)
             else:
@@ -244,9 +244,8 @@ class Run(NamedTuple):
         """Validate and prepare a fit."""
         fit.regressor._validate_params()
         problem = prepare(fit.regressor, **fit.arguments, continued=False)
-        zeros = torch.zeros_like(problem.stack.parameters)
+        state = fit.regressor._adam(problem.stack, "adam").state
         history = History(np.empty((0, 1)), None, np.zeros(1), None)
-        state = AdamState(zeros, zeros, 0)
         return cls(fit, problem, problem.stack, state, problem.generator.get_state(), history)
 
     @property
@@ -363,7 +362,7 @@ def _advance_stack(runs: list[Run], first: int, last: int) -> list[Run]:
     regressor = runs[0].fit.regressor
     batch_size = regressor._batch_size()
     stack = SirenStack.join([run.stack for run in runs])
-    optimizer = regressor._adam(stack, AdamState.join([run.state for run in runs]))
+    optimizer = regressor._adam(stack, "adam", AdamState.join([run.state for run in runs]))
     peak = max(run.rate for run in runs)
     generators = [torch.Generator().set_state(run.generator_state) for run in runs]
     optimizer.slow_down(stack.parameters.new_tensor([run.rate / peak for run in runs]))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skinr.eigenbasis import Eigenbasis
 from skinr.network import SirenStack
 
 WARM_UP = 0.1
@@ -20,32 +21,27 @@ class AdamState(NamedTuple):
 
     Parameters
     ----------
-    first_moment, second_moment : Tensor of shape (K, n_parameters)
-        Running means of the gradient by the folded parameters and of its square.
+    tensors : dict of str to Tensor of shape (K, ...)
+        Running means of the gradient and of its square, and of the basis they are expressed in.
     n_updates : int
         Number of gradients in those means.
     """
 
-    first_moment: Tensor
-    second_moment: Tensor
+    tensors: dict[str, Tensor]
     n_updates: int
 
     @classmethod
     def join(cls, states: Sequence[AdamState]) -> AdamState:
         """Put states of as many updates together, in a copy."""
-        return cls(
-            torch.cat([state.first_moment for state in states]),
-            torch.cat([state.second_moment for state in states]),
-            states[0].n_updates,
-        )
+        tensors = {
+            name: torch.cat([state.tensors[name] for state in states]) for name in states[0].tensors
+        }
+        return cls(tensors, states[0].n_updates)
 
     def take(self, k: int) -> AdamState:
         """Return a copy of the state of network k."""
-        return AdamState(
-            self.first_moment[k : k + 1].clone(),
-            self.second_moment[k : k + 1].clone(),
-            self.n_updates,
-        )
+        tensors = {name: part[k : k + 1].clone() for name, part in self.tensors.items()}
+        return AdamState(tensors, self.n_updates)
 
 
 class Adam:
@@ -62,8 +58,11 @@ class Adam:
         Decay of the running means of the gradient and of its square.
     epsilon : float
         Added to the denominator, in units of the gradient by W.
+    basis : Eigenbasis, optional
+        In which the rule is applied, which makes it SOAP; that of the parameters by default.
     state : AdamState, optional
-        Where an earlier fit ended; zero moments by default.
+        Where an earlier fit ended, of which a copy is taken; zero moments by default, and where
+        the earlier fit was in a basis of another kind.
 
     References
     ----------
@@ -77,14 +76,18 @@ class Adam:
         beta_1: float = 0.9,
         beta_2: float = 0.99,
         epsilon: float = 1e-8,
+        basis: Eigenbasis | None = None,
         state: AdamState | None = None,
     ) -> None:
-        zeros = torch.zeros_like(stack.parameters)
-        start = state or AdamState(zeros, zeros, 0)
         self.parameters = stack.parameters
-        self.first_moment = start.first_moment.clone()
-        self.second_moment = start.second_moment.clone()
-        self.n_updates = start.n_updates
+        self._first_moment = torch.zeros_like(stack.parameters)
+        self._second_moment = torch.zeros_like(stack.parameters)
+        self._basis = basis
+        self.n_updates = 0
+        if state and state.tensors.keys() == self.state.tensors.keys():
+            self.n_updates = state.n_updates
+            for name, part in self.state.tensors.items():
+                part.copy_(state.tensors[name])
         self._beta_1, self._beta_2 = beta_1, beta_2
         self._epsilon = epsilon / stack.frequencies
         self.step_size = stack.frequencies.clone()
@@ -92,8 +95,12 @@ class Adam:
 
     @property
     def state(self) -> AdamState:
-        """What a later fit needs to go on from here."""
-        return AdamState(self.first_moment, self.second_moment, self.n_updates)
+        """What a later fit needs to go on from here, beside the parameters; not a copy."""
+        tensors = {"first_moment": self._first_moment, "second_moment": self._second_moment}
+        if self._basis:
+            tensors["covariances"] = self._basis.covariances
+            tensors["rotations"] = self._basis.rotations
+        return AdamState(tensors, self.n_updates)
 
     def step(self, gradient: Tensor, learning_rate: float) -> None:
         """Update the parameters once.
@@ -106,12 +113,16 @@ class Adam:
         self.n_updates += 1
         first_correction = 1 - self._beta_1**self.n_updates
         second_correction = 1 - self._beta_2**self.n_updates
-        self.first_moment.lerp_(gradient, 1 - self._beta_1)
-        self.second_moment.mul_(self._beta_2)
-        self.second_moment.addcmul_(gradient, gradient, value=1 - self._beta_2)
-        denominator = torch.sqrt(self.second_moment, out=self._denominator)
+        rotated = self._basis.rotate(gradient) if self._basis else gradient
+        self._first_moment.lerp_(rotated, 1 - self._beta_1)
+        self._second_moment.mul_(self._beta_2)
+        self._second_moment.addcmul_(rotated, rotated, value=1 - self._beta_2)
+        denominator = torch.sqrt(self._second_moment, out=self._denominator)
         torch.add(self._epsilon, denominator, alpha=1 / sqrt(second_correction), out=denominator)
-        update = torch.div(self.first_moment, denominator, out=denominator)
+        update = torch.div(self._first_moment, denominator, out=denominator)
+        if self._basis:
+            update = self._basis.restore(update)
+            self._basis.follow(gradient, self._first_moment, self.n_updates)
         self.parameters.addcmul_(update, self.step_size, value=-learning_rate / first_correction)
 
     def slow_down(self, factor: Tensor) -> None:

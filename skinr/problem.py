@@ -40,6 +40,9 @@ STABLE_SPEED_OF_DERIVATIVES = 4.0
 MOST_NUMBERS_FOR_LM = 500
 """Numbers in y up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
 
+FEWEST_ROWS_FOR_SOAP = 2048
+"""Rows from which `solver="auto"` takes SOAP, whose products are then few beside a batch's."""
+
 MOST_NUMBERS_AT_ALL = 20_000
 """Numbers in y up to which `solver="lm"` does: beyond, each of its matrices takes over 3 GB."""
 
@@ -57,7 +60,7 @@ class Problem(NamedTuple):
         Those that the network is fitted to.
     layout : Layout
     units : Units
-    solver : {"adam", "lm"}
+    solver : {"adam", "lm", "soap"}
     stack : SirenStack
         Of one network, or of those from which least squares choose one.
     rows : TrainingRows
@@ -126,7 +129,7 @@ def prepare(
     units = regressor._units if continued else _new_units(regressor, table, layout)
     random = check_random_state(regressor.random_state)
     generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
-    solver = "adam" if is_piece else _choose_solver(regressor, table, layout)
+    solver = _choose_solver(regressor, table, layout, is_piece=is_piece)
     stack = _make_stack(regressor, table, layout, generator, solver, continued=continued)
     training, validation = table, None
     if regressor.early_stopping and not is_piece:
@@ -227,8 +230,12 @@ def _objective(
     )
 
 
-def _choose_solver(regressor: SirenRegressor, table: Table, layout: Layout) -> str:
-    """Return "lm" or "adam"."""
+def _choose_solver(
+    regressor: SirenRegressor, table: Table, layout: Layout, *, is_piece: bool
+) -> str:
+    """Return "lm", "adam" or "soap"."""
+    if is_piece:
+        return "soap" if regressor.solver == "soap" else "adam"
     obstacles = {
         f"loss={regressor.loss!r}": regressor.loss != "squared_error",
         "early_stopping=True": regressor.early_stopping,
@@ -238,7 +245,9 @@ def _choose_solver(regressor: SirenRegressor, table: Table, layout: Layout) -> s
     present = [name for name, is_there in obstacles.items() if is_there]
     if regressor.solver == "auto":
         is_small = table.y.size <= MOST_NUMBERS_FOR_LM
-        return "lm" if is_small and not present and regressor.alpha == 0 else "adam"
+        if is_small and not present and regressor.alpha == 0:
+            return "lm"
+        return "soap" if len(table.X) >= FEWEST_ROWS_FOR_SOAP else "adam"
     if regressor.solver == "lm" and present:
         raise ValueError(
             f"solver='lm' works without {', '.join(present)}; set solver='adam' or 'auto'."

@@ -88,22 +88,16 @@ class Safeguard:
     def __init__(self, optimizer: Adam, usual: Tensor) -> None:
         self._optimizer = optimizer
         self._usual = usual
-        self._state = [
-            optimizer.parameters,
-            optimizer.first_moment,
-            optimizer.second_moment,
-        ]
-        self._saved = [part.clone() for part in self._state]
+        self._state = {"parameters": optimizer.parameters, **optimizer.state.tensors}
+        self._saved = {f"saved_{name}": part.clone() for name, part in self._state.items()}
         self.n_step_backs = torch.zeros(len(usual), dtype=torch.int64, device=usual.device)
 
     @property
     def state(self) -> dict[str, Tensor]:
         """What a checkpoint keeps, the optimiser's state included."""
-        names = ("parameters", "first_moment", "second_moment")
-        saved = {f"saved_{name}": part for name, part in zip(names, self._saved, strict=True)}
         return {
-            **dict(zip(names, self._state, strict=True)),
-            **saved,
+            **self._state,
+            **self._saved,
             "step_size": self._optimizer.step_size,
             "usual": self._usual,
             "n_step_backs": self.n_step_backs,
@@ -118,7 +112,7 @@ class Safeguard:
         finite = self._optimizer.parameters.isfinite().all(dim=1)
         good = finite & (losses <= self._usual).all(dim=0)
         diverged = ~(finite & (losses <= DIVERGENCE_FACTOR * self._usual).all(dim=0))
-        for part, saved in zip(self._state, self._saved, strict=True):
+        for part, saved in zip(self._state.values(), self._saved.values(), strict=True):
             torch.where(diverged[:, None], saved, part, out=part)
             torch.where(good[:, None], part, saved, out=saved)
         self._optimizer.slow_down(torch.where(diverged, STEP_BACK_FACTOR, 1.0))

@@ -53,6 +53,7 @@ def interrupted_fit(X, y, n_updates, **options):
             "learning_rate_init": st.sampled_from([1e-3, 10.0]),
             "alpha": st.just(0.1),
             "loss": st.just("huber"),
+            "solver": st.just("soap"),
         },
     ),
 )

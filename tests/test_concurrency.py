@@ -17,6 +17,7 @@ from skinr import SirenRegressor
 CONFIGURATIONS = [
     {},
     {"solver": "adam", "batch_size": 50},
+    {"solver": "soap", "batch_size": 50},
     {"early_stopping": True, "batch_size": 50},
     {"loss": "huber", "alpha": 1e-4, "output_activation": "sine"},
 ]

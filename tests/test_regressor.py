@@ -55,6 +55,7 @@ def small(**parameters):
         small(loss="huber", alpha=1e-5, weight_scale=1.5),
         small(early_stopping=True, omega_0=2.0, max_iter=500),
         small(normalize_X=False, normalize_y=False, learning_rate="constant", max_iter=500),
+        small(solver="soap", batch_size=64),
         small(hidden_layer_sizes=64, hidden_omega_0=10.0, first_layer_init="lecture"),
     ]
 )
