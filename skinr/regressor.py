@@ -422,10 +422,10 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
     ) -> SirenRegressor:
         """Go once through a piece of the data, at the constant rate `learning_rate_init`.
 
-        The solver is "soap" where that is asked for, else "adam". The units of X and y, and the frequency where `omega_0="auto"`, are those of the first
-        piece, so that should be a typical one; a long stream wants an `omega_0` of its own.
-        `early_stopping` concerns :meth:`fit` alone, and so does the rule for a constant that
-        derivatives leave open.
+        The solver is "soap" where that is asked for, else "adam". The units of X and y, and the
+        frequency where `omega_0="auto"`, are those of the first piece, so that should be a typical
+        one; a long stream wants an `omega_0` of its own. `early_stopping` concerns :meth:`fit`
+        alone, and so does the rule for a constant that derivatives leave open.
 
         Parameters
         ----------
