@@ -180,7 +180,7 @@ class ImageRegressor(BaseEstimator):
         ------
         ValueError
             If the image can't be read, or mask or metadata are of another shape than the grid, or
-            leave no pixel; whatever the regressor raises.
+            leave no pixel; if tiles would share a `checkpoint`; whatever the regressor raises.
         TypeError
             If it is not an image at all.
         """
@@ -195,8 +195,8 @@ class ImageRegressor(BaseEstimator):
         if _routing_enabled():
             metadata = process_routing(self, "fit", **metadata).regressor.fit
         tiling = Tiling.of(known.shape, self.tile_size)
-        _check_tiles(tiling, known)
         regressor = self._make_regressor()
+        _check_tiles(tiling, known, regressor)
         if transformer.image_format_.n_channels is None:
             pixels = pixels[..., 0]
         is_one_tile = len(tiling.tiles) == 1
@@ -355,7 +355,15 @@ class ImageRegressor(BaseEstimator):
             yield block, values
 
 
-def _check_tiles(tiling: Tiling, known: NDArray[np.bool_]) -> None:
+def _check_tiles(tiling: Tiling, known: NDArray[np.bool_], regressor: Any) -> None:
+    if len(tiling.tiles) > 1:
+        for name, value in regressor.get_params().items():
+            if name.rpartition("__")[2] == "checkpoint" and value is not None:
+                raise ValueError(
+                    f"{name}={value!r} is a file for one network, and tile_size makes "
+                    f"{len(tiling.tiles)}. Set it to None, and `memory` to a folder that keeps the "
+                    "tiles that are done."
+                )
     for tile in tiling.tiles:
         if not known[tile].any():
             bounds = ", ".join(f"{part.start}:{part.stop}" for part in tile)

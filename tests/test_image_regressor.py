@@ -368,6 +368,14 @@ BAD_FITS = {
 }
 
 
+def test_tiles_do_not_share_a_checkpoint(tmp_path):
+    siren = SirenRegressor(8, max_iter=3, checkpoint=tmp_path / "fit", random_state=0)
+    image = np.random.default_rng(0).random((20, 20))
+    with pytest.raises(ValueError, match=r"checkpoint.*memory"):
+        ImageRegressor(make_pipeline(siren), tile_size=10).fit(image)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("options", "message"), BAD_FITS.values(), ids=BAD_FITS)
 def test_bad_fits(options, message):
     with pytest.raises(ValueError, match=message):
