@@ -9,7 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skinr.jets import JetPass, QuadraticForm, evaluate_jets
+from skinr.double_backward import DoubleBackwardPass
+from skinr.jets import JetPass, QuadraticForm, evaluate_gradient, evaluate_jets
 from skinr.network import SirenStack
 from skinr.passes import StackPass, evaluate
 from skinr.rows import TrainingRows
@@ -198,12 +199,19 @@ class JetObjective(Objective):
 
     def evaluate(self, coordinates: Tensor) -> Tensor:
         """Return what the targets of these rows would be compared with, NaN or not."""
-        jets = evaluate_jets(self._stack, coordinates, self._operators)
+        if self._operators:
+            jets = evaluate_jets(self._stack, coordinates, self._operators)
+        else:
+            jets = evaluate_gradient(self._stack, coordinates)
         parts = [jets[:, :, term.components] / term.unit for term in self._terms]
         return torch.cat([part.flatten(2) for part in parts], dim=2)
 
     def _allocate(self, batch_size: int) -> None:
-        self._jet_pass = JetPass(self._stack, batch_size, self._operators)
+        self._jet_pass: JetPass | DoubleBackwardPass
+        if self._operators or not self._stack.architecture.favours_reverse_mode:
+            self._jet_pass = JetPass(self._stack, batch_size, self._operators)
+        else:
+            self._jet_pass = DoubleBackwardPass(self._stack, batch_size)
 
     def _data_loss(self, batch: TrainingRows) -> tuple[Tensor, Tensor]:
         jets = self._jet_pass.forward(batch.coordinates)
