@@ -232,18 +232,23 @@ def _choose_solver(regressor: SirenRegressor, table: Table, layout: Layout) -> s
     obstacles = {
         f"loss={regressor.loss!r}": regressor.loss != "squared_error",
         "early_stopping=True": regressor.early_stopping,
-        "derivatives": layout.has_derivatives,
         f"more than {MOST_NUMBERS_AT_ALL} numbers in y": table.y.size > MOST_NUMBERS_AT_ALL,
     }
     present = [name for name, is_there in obstacles.items() if is_there]
     if regressor.solver == "auto":
-        is_small = table.y.size <= MOST_NUMBERS_FOR_LM
+        is_small = _count_numbers(table) <= MOST_NUMBERS_FOR_LM
         return "lm" if is_small and not present and regressor.alpha == 0 else "adam"
     if regressor.solver == "lm" and present:
         raise ValueError(
             f"solver='lm' works without {', '.join(present)}; set solver='adam' or 'auto'."
         )
     return regressor.solver
+
+
+def _count_numbers(table: Table) -> int:
+    """Return how many targets are known."""
+    known = ~np.isnan(table.y)
+    return int(np.count_nonzero(known if table.implied is None else known & ~table.implied))
 
 
 def _make_stack(
