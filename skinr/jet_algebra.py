@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import torch
@@ -43,11 +44,15 @@ class JetAlgebra:
         for component in range(1, 1 + n_derivatives):
             self.products.append([(0, component, 1.0), (component, 0, 1.0)])
         for operator in operators:
-            form = [(1 + i, 1 + j, factor) for i, j, factor in operator]
-            swapped = [(j, i, factor) for i, j, factor in form]
+            form: defaultdict[tuple[int, int], float] = defaultdict(float)
+            for i, j, factor in operator:
+                form[1 + i, 1 + j] += factor / 2
+                form[1 + j, 1 + i] += factor / 2
+            symmetric = [(i, j, factor) for (i, j), factor in form.items()]
             component = len(self.products)
-            self.products.append([(0, component, 1.0), (component, 0, 1.0), *form, *swapped])
-            self._forms.append((component, form))
+            mixed = [(i, j, 2 * factor) for i, j, factor in symmetric]
+            self.products.append([(0, component, 1.0), (component, 0, 1.0), *mixed])
+            self._forms.append((component, symmetric))
 
     def __len__(self) -> int:
         """Return the number of components."""

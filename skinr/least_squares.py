@@ -7,6 +7,7 @@ read from the evidence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from math import inf, log
 from typing import NamedTuple
@@ -304,7 +305,7 @@ def _inner_products(jets: Tensor) -> Tensor:
 
 @torch.no_grad()
 def fit_least_squares(
-    stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
+    stack: SirenStack, stages: Sequence[JetRows], max_iter: int, monitor: Monitor
 ) -> tuple[SirenStack, History]:
     """Fit the one of several networks that makes a small table most probable.
 
@@ -312,8 +313,8 @@ def fit_least_squares(
     ----------
     stack : SirenStack of K networks
         As they start, in float64 on the CPU.
-    rows : JetRows
-        The same.
+    stages : sequence of JetRows
+        What is fitted, one after another; the first of them chooses the network.
     max_iter : int
         Most steps.
     monitor : Monitor
@@ -325,20 +326,24 @@ def fit_least_squares(
         The one that was chosen.
     history : History
     """
-    rows = rows.without_empty()
-    fit = LeastSquaresFit(stack.take(_most_probable(stack, rows)), rows)
+    stages = [rows.without_empty() for rows in stages]
+    chosen = stack.take(_most_probable(stack, stages[0]))
+    losses: list[float] = []
     interruption = None
-    for n_iter in range(max_iter):
-        if n_iter % REVIEW_INTERVAL == 0:
-            fit.review()
-        fit.step()
-        monitor.look(n_iter + 1, torch.tensor([fit.loss]))
-        interruption = monitor.interrupted_by
-        if fit.has_converged or interruption:
-            break
-    if len(fit.losses) == max_iter:
+    for rows in stages:
+        fit = LeastSquaresFit(chosen, rows)
+        for n_iter in range(max_iter - len(losses)):
+            if n_iter % REVIEW_INTERVAL == 0:
+                fit.review()
+            fit.step()
+            monitor.look(len(losses) + n_iter + 1, torch.tensor([fit.loss]))
+            interruption = monitor.interrupted_by
+            if fit.has_converged or interruption:
+                break
+        losses += fit.losses
+    if len(losses) == max_iter:
         interruption = None
-    return fit.stack, History(np.array(fit.losses)[:, None], None, np.zeros(1), interruption)
+    return chosen, History(np.array(losses)[:, None], None, np.zeros(1), interruption)
 
 
 def _most_probable(stack: SirenStack, rows: JetRows) -> int:

@@ -38,7 +38,7 @@ STABLE_SPEED_OF_DERIVATIVES = 4.0
 """The same where derivatives are fitted, which depend more on the weights."""
 
 MOST_NUMBERS_FOR_LM = 500
-"""Numbers in y up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
+"""Targets up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
 
 MOST_NUMBERS_AT_ALL = 20_000
 """Numbers in y up to which `solver="lm"` does: beyond, each of its matrices takes over 3 GB."""
@@ -217,26 +217,38 @@ def _objective(
     """Return how the columns of the targets are normalised, and what is minimised."""
     if not layout.has_derivatives:
         return units.y, Objective(stack, regressor.loss, regressor.alpha)
-    weights = {
+    return jet_problem(
+        table,
+        layout,
+        units,
+        stack,
+        loss=regressor.loss,
+        alpha=regressor.alpha,
+        weights=_weights(regressor),
+    )
+
+
+def _weights(regressor: SirenRegressor) -> dict[str, float]:
+    """Return the weight of each kind of target."""
+    return {
         "values": 1.0,
         "gradient": regressor.gradient_weight,
         "laplacian": regressor.laplacian_weight,
     }
-    return jet_problem(
-        table, layout, units, stack, loss=regressor.loss, alpha=regressor.alpha, weights=weights
-    )
 
 
 def _choose_solver(regressor: SirenRegressor, table: Table, layout: Layout) -> str:
     """Return "lm" or "adam"."""
+    n_numbers = _count_numbers(regressor, table, layout)
     obstacles = {
         f"loss={regressor.loss!r}": regressor.loss != "squared_error",
         "early_stopping=True": regressor.early_stopping,
+        "weights of 0 for all targets": n_numbers == 0,
         f"more than {MOST_NUMBERS_AT_ALL} numbers in y": table.y.size > MOST_NUMBERS_AT_ALL,
     }
     present = [name for name, is_there in obstacles.items() if is_there]
     if regressor.solver == "auto":
-        is_small = _count_numbers(table) <= MOST_NUMBERS_FOR_LM
+        is_small = n_numbers <= MOST_NUMBERS_FOR_LM
         return "lm" if is_small and not present and regressor.alpha == 0 else "adam"
     if regressor.solver == "lm" and present:
         raise ValueError(
@@ -245,10 +257,13 @@ def _choose_solver(regressor: SirenRegressor, table: Table, layout: Layout) -> s
     return regressor.solver
 
 
-def _count_numbers(table: Table) -> int:
-    """Return how many targets are known."""
+def _count_numbers(regressor: SirenRegressor, table: Table, layout: Layout) -> int:
+    """Return how many targets least squares would fit at once."""
     known = ~np.isnan(table.y)
-    return int(np.count_nonzero(known if table.implied is None else known & ~table.implied))
+    if table.implied is not None and "gradient" in layout.kinds:
+        known &= ~table.implied
+    weights = _weights(regressor)
+    return sum(int(known[:, layout.columns(kind)].sum()) for kind in layout.kinds if weights[kind])
 
 
 def _make_stack(

@@ -23,6 +23,7 @@ from skinr.checkpoint import Checkpoint
 from skinr.derivatives import TORCH_DTYPES, DerivativesMixin
 from skinr.device import resolve_device
 from skinr.interruption import Interruption
+from skinr.jet_rows import JetRows
 from skinr.least_squares import fit_least_squares
 from skinr.losses import LOSSES
 from skinr.network import SirenStack
@@ -559,9 +560,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         ):
             if problem.solver == "lm":
                 monitor = Monitor(progress, interruption=interruption)
-                problem.rows.forget_implied()
-                rows = problem.objective.jet_rows(problem.rows)
-                chosen, history = fit_least_squares(stack, rows, self.max_iter, monitor)
+                chosen, history = fit_least_squares(stack, _stages(problem), self.max_iter, monitor)
                 stack = chosen.to(resolve_device(self.device), torch.float32)
             else:
                 stopping = self._early_stopping(problem)
@@ -691,6 +690,15 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         self.n_parameters_ = network.architecture.n_parameters
         self.n_outputs_ = network.architecture.n_outputs
         self.device_ = next(network.parameters()).device
+
+
+def _stages(problem: Problem) -> list[JetRows]:
+    """Return what least squares fit: values that a Laplacian implies, then what is known alone."""
+    rows, stages = problem.rows, []
+    if rows.implied is not None and rows.implied.any() and "gradient" not in problem.layout.kinds:
+        stages.append(problem.objective.jet_rows(rows))
+    rows.forget_implied()
+    return [*stages, problem.objective.jet_rows(rows)]
 
 
 def _settle_constant(stack: SirenStack, units: Units, table: Table, layout: Layout) -> Units:

@@ -240,7 +240,7 @@ def test_progress_is_shown():
     rows = JetRows(X, X.sin()[None], torch.ones_like(X)[None])
     seen = []
     monitor = Monitor(progress=lambda n_iter, losses: seen.append((n_iter, losses.item())))
-    fitted, history = fit_least_squares(stack, rows, 20, monitor)
+    fitted, history = fit_least_squares(stack, [rows], 20, monitor)
     assert [n_iter for n_iter, _ in seen] == [10, 20][: len(seen)]
     assert len(history.losses) <= 20
     residual = evaluate(fitted, X[None]) - X.sin()
