@@ -87,9 +87,10 @@ for name in FUNCTIONS:
         for noise in (0.0, 0.01, 0.1):
             with_slopes = error(name, n_rows, True, noise)
             without, twice = (error(name, n, False, noise) for n in (n_rows, 2 * n_rows))
+            verdict = "  half of the rows suffice" if with_slopes <= twice else ""
             print(
                 f"{name:<12}{noise:>6.0%}{n_rows:>6}{with_slopes:>13.1e}{without:>10.1e}"
-                f"{twice:>16.1e}{', half of the rows suffice' * (with_slopes <= twice)}",
+                f"{twice:>16.1e}{verdict}",
                 flush=True,
             )
 

@@ -122,6 +122,7 @@ class LeastSquaresFit:
         self._algebra = JetAlgebra(len(rows.targets) - 1 - len(rows.operators), rows.operators)
         self._coordinates = self._algebra.coordinates(rows.coordinates)
         self._observed = rows.root_weight.any(dim=2).any(dim=1).nonzero()[:, 0]
+        # (which of the observed components, of the input, of the sensitivity, factor)
         self._terms = [
             (q, *term)
             for q, component in enumerate(self._observed)

@@ -41,7 +41,7 @@ MOST_NUMBERS_FOR_LM = 500
 """Targets up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
 
 MOST_NUMBERS_AT_ALL = 20_000
-"""Numbers in y up to which `solver="lm"` does: beyond, each of its matrices takes over 3 GB."""
+"""Values and derivatives, known or not, up to which `solver="lm"` does: beyond, each of its matrices takes over 3 GB."""
 
 Values = NDArray[np.floating[Any]]
 
@@ -244,7 +244,9 @@ def _choose_solver(regressor: SirenRegressor, table: Table, layout: Layout) -> s
         f"loss={regressor.loss!r}": regressor.loss != "squared_error",
         "early_stopping=True": regressor.early_stopping,
         "weights of 0 for all targets": n_numbers == 0,
-        f"more than {MOST_NUMBERS_AT_ALL} numbers in y": table.y.size > MOST_NUMBERS_AT_ALL,
+        f"more than {MOST_NUMBERS_AT_ALL} values and derivatives": (
+            len(table.X) * layout.n_components * layout.n_outputs > MOST_NUMBERS_AT_ALL
+        ),
     }
     present = [name for name, is_there in obstacles.items() if is_there]
     if regressor.solver == "auto":

@@ -89,10 +89,10 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
     solver : {"auto", "lm", "adam"}, default="auto"
         "lm" is for small tables: Levenberg and Marquardt's steps over all rows in float64, with
         weights held near their initial values as strongly as the noise that the rows show asks
-        for; it ends by itself, and its cost grows with the number of values cubed. It minimises
-        squared errors, without `early_stopping` or derivatives, and knows no `alpha`. "adam" takes
+        for; it ends by itself, and its cost grows with the number of values and derivatives cubed.
+        It minimises squared errors, without `early_stopping`, and knows no `alpha`. "adam" takes
         updates on mini-batches in float32, for any table. "auto" takes "lm" where it can, `alpha`
-        is 0 and y holds at most 500 numbers, "adam" elsewhere.
+        is 0 and there are at most 500 numbers to fit, "adam" elsewhere.
 
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
         For "adam", like all that concerns rates and batches: how the rate changes over the
@@ -183,7 +183,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
 
     loss_curve_ : ndarray of shape (n_iter_,)
         The objective before each update, on its mini-batch, in units of the normalised target; for
-        "lm" the weighted mean squared error over all rows.
+        "lm" over all rows.
 
     best_loss_ : float
         The lowest value of `loss_curve_`.
@@ -357,9 +357,11 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         then set so that the mean residual of the known values is 0; without any, so that the mean
         prediction over the rows is 0.
 
-        Derivatives alone are learned slowly in long waves, which have small slopes. So values that
-        the derivatives imply, integrated along a grid or between scattered rows of up to three
-        features, are fitted with them, but for the last 15% of the updates.
+        Derivatives alone are learned slowly by Adam in long waves, which have small slopes. So
+        values that the derivatives imply, integrated along a grid or between scattered rows of up
+        to three features, are fitted with them, but for the last 15% of the updates. "lm" fits
+        those that a Laplacian implies first, and then without them: they settle what it leaves
+        open.
 
         Parameters
         ----------

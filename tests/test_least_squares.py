@@ -211,7 +211,7 @@ def test_what_least_squares_cannot(options):
 
 def test_tables_whose_matrix_would_not_fit_in_memory():
     X, y = rows_of("pole", 20_001)
-    with pytest.raises(ValueError, match="without more than 20000 numbers in y; set solver='adam'"):
+    with pytest.raises(ValueError, match="without more than 20000 values and derivatives"):
         SirenRegressor(solver="lm").fit(X, y)
 
 
