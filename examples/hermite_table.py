@@ -61,28 +61,38 @@ def positions(name, n_rows, seed=0):
     return np.linspace(-1, 1, n_rows)[:, None]
 
 
-def fit(name, n_rows, slopes, random_state=0):
+def fit(name, n_rows, slopes, noise=0.0, random_state=0):
+    """Fit rows with noise, as a share of the standard deviation of the values and of each slope."""
     X = positions(name, n_rows)
     values, gradient = FUNCTIONS[name](X)
-    model = SirenRegressor(solver="adam", random_state=random_state)
+    draw = np.random.default_rng(random_state).normal
+    values = values + noise * values.std() * draw(size=values.shape)
+    gradient = gradient + noise * gradient.std(axis=0) * draw(size=gradient.shape)
+    model = SirenRegressor(random_state=random_state)
     return model.fit(X, values, gradient=gradient if slopes else None)
 
 
-def error(name, n_rows, slopes):
+def error(name, n_rows, slopes, noise):
     """Return the median of 1 - R² at new points over the random states."""
     new = positions(name, 2048, seed=1)
-    models = (fit(name, n_rows, slopes, state) for state in range(options.states))
+    models = (fit(name, n_rows, slopes, noise, state) for state in range(options.states))
     return np.median([1 - model.score(new, FUNCTIONS[name](new)[0]) for model in models])
 
 
 # %% The same number of rows, and twice as many, without slopes
 print(f"1 - R² at new points, median of {options.states} random states")
-print(f"{'':<12}{'rows':>5}{'with slopes':>14}{'without':>10}{'twice the rows, without':>26}")
+print(f"{'':<12}{'noise':>6}{'rows':>6}{'with slopes':>13}{'without':>10}{'twice the rows':>16}")
 for name in FUNCTIONS:
     for n_rows in (32, 64) if name == "Franke's" else (8, 12):
-        errors = [error(name, n_rows, True), error(name, n_rows, False)]
-        errors.append(error(name, 2 * n_rows, False))
-        print(f"{name:<12}{n_rows:>5}{errors[0]:>14.1e}{errors[1]:>10.1e}{errors[2]:>26.1e}")
+        for noise in (0.0, 0.01, 0.1):
+            with_slopes = error(name, n_rows, True, noise)
+            without, twice = (error(name, n, False, noise) for n in (n_rows, 2 * n_rows))
+            verdict = "  half of the rows suffice" if with_slopes <= twice else ""
+            print(
+                f"{name:<12}{noise:>6.0%}{n_rows:>6}{with_slopes:>13.1e}{without:>10.1e}"
+                f"{twice:>16.1e}{verdict}",
+                flush=True,
+            )
 
 # %% The first of them
 X, new = positions("two sines", 10), positions("two sines", 2001)

@@ -215,7 +215,7 @@ def evaluate_gradient(stack: SirenStack, coordinates: Tensor) -> Tensor:
         The values, then their derivatives by each coordinate.
     """
     n_features, n_outputs = stack.architecture.n_features, stack.architecture.n_outputs
-    if n_outputs > n_features:
+    if not stack.architecture.favours_reverse_mode:
         return evaluate_jets(stack, coordinates)
 
     def make_function(n_rows: int) -> Callable[[Tensor], Tensor]:

@@ -7,15 +7,18 @@ read from the evidence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
 from math import inf, log
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from skinr.jet_algebra import JetAlgebra
+from skinr.jet_rows import JetRows
 from skinr.network import SirenStack
-from skinr.rows import TrainingRows
 from skinr.training import History, Monitor
 
 FIRST_DAMPING = 1e-2
@@ -55,12 +58,12 @@ class Evaluation(NamedTuple):
     Parameters
     ----------
     parameters : Tensor of shape (1, n_parameters)
-    inputs : list of Tensor (n, fan_in)
-        What each layer takes in.
-    cosines : list of Tensor (n, fan_out)
+    inputs : list of Tensor (C, n, fan_in)
+        Jets of what each layer takes in.
+    cosines : list of Tensor (C, n, fan_out)
         Of what each sine layer sums up.
-    residual : Tensor of shape (n, p)
-        Targets less predictions, times the root of the weight of the row.
+    residual : Tensor of shape (m,)
+        Known targets less predictions, times the roots of their weights.
     loss : float
         The mean square of `residual`.
     """
@@ -83,12 +86,17 @@ class LeastSquaresFit:
     one under which the linearised model makes the targets most probable ([3]_, section 3; [4]_ for
     both together).
 
+    Residuals may be of derivatives by the coordinates. With h what a layer takes in and s the
+    derivative of an output by what it sums up, the Jacobian of the output by the layer's weights is
+    :math:`h s^T`, so that a layer adds :math:`(h \cdot h' + 1)(s \cdot s')` to S. Derivatives of
+    the output have those of this product: sums of a few pairs of components of the jets of h and s.
+
     Parameters
     ----------
     stack : SirenStack
         Of one network, in float64 on the CPU; updated in place.
-    rows : TrainingRows
-        The same, with no target missing.
+    rows : JetRows
+        The same.
 
     Attributes
     ----------
@@ -107,15 +115,25 @@ class LeastSquaresFit:
     .. [4] Foresee, Hagan. Gauss-Newton Approximation to Bayesian Learning. ICNN 1997.
     """
 
-    def __init__(self, stack: SirenStack, rows: TrainingRows) -> None:
+    def __init__(self, stack: SirenStack, rows: JetRows) -> None:
         self.stack = stack
         self.evidence = -inf
         self.losses: list[float] = []
-        self._rows = rows
-        self._root_weight = (
-            torch.ones_like(rows.targets[0]) if rows.weight is None else rows.weight[0].sqrt()
-        )
-        self._invisible = INVISIBLE * float((rows.targets[0] * self._root_weight).square().mean())
+        self._algebra = JetAlgebra(len(rows.targets) - 1 - len(rows.operators), rows.operators)
+        self._coordinates = self._algebra.coordinates(rows.coordinates)
+        self._observed = rows.root_weight.any(dim=2).any(dim=1).nonzero()[:, 0]
+        # (which of the observed components, of the input, of the sensitivity, factor)
+        self._terms = [
+            (q, *term)
+            for q, component in enumerate(self._observed)
+            for term in self._algebra.products[component]
+        ]
+        root_weight = rows.root_weight[self._observed]
+        self._shape = root_weight.shape
+        self._known = root_weight.flatten().nonzero()[:, 0]
+        self._root_weight = root_weight.take(self._known)
+        self._targets = rows.targets[self._observed].take(self._known)
+        self._invisible = INVISIBLE * float((self._targets * self._root_weight).square().mean())
         self._start = stack.parameters.clone()
         self._accept(self._evaluate(self._start))
         self._damping = FIRST_DAMPING * self._scale()
@@ -164,47 +182,56 @@ class LeastSquaresFit:
 
     def _evaluate(self, parameters: Tensor) -> Evaluation:
         inputs, cosines = [], []
-        activation = self._rows.coordinates[0]
+        jets = self._coordinates
         layers = self.stack.layers(parameters)
         linear_output = self.stack.architecture.output_activation == "identity"
         for index, (weight, bias) in enumerate(layers):
-            inputs.append(activation)
-            activation = torch.addmm(bias[0], activation, weight[0])
+            inputs.append(jets)
+            jets = _affine(jets, weight, bias)
             if index < len(layers) - 1 or not linear_output:
-                cosines.append(activation.cos())
-                activation = activation.sin()
-        residual = (self._rows.targets[0] - activation) * self._root_weight
+                jets, cosine = self._algebra.sine_and_cosine(jets)
+                cosines.append(cosine)
+        predictions = jets[self._observed].take(self._known)
+        residual = (self._targets - predictions) * self._root_weight
         return Evaluation(parameters, inputs, cosines, residual, float(residual.square().mean()))
 
     def _accept(self, evaluation: Evaluation) -> None:
-        """Go there, and set derivatives (n, p, fan_out) by what each layer sums up, and S."""
+        """Go there, and set S and the jets (C, n, p, fan_out) of derivatives by layers' sums."""
         self._at = evaluation
         self.stack.parameters.copy_(evaluation.parameters)
         layers = self.stack.layers(evaluation.parameters)
-        sensitivity = torch.diag_embed(self._root_weight.expand_as(evaluation.residual))
+        n_outputs = self._shape[2]
+        sensitivity = self._coordinates.new_zeros(*self._coordinates.shape[:2], *2 * [n_outputs])
+        sensitivity[0] = torch.eye(n_outputs)
         if len(evaluation.cosines) == len(layers):
-            sensitivity = sensitivity * evaluation.cosines[-1][:, None]
+            sensitivity = self._algebra.multiply(sensitivity, evaluation.cosines[-1][:, :, None])
         self._sensitivities = [sensitivity]
         for index in range(len(layers) - 1, 0, -1):
             (weight, _), cosine = layers[index], evaluation.cosines[index - 1]
-            sensitivity = (sensitivity @ weight[0].T) * cosine[:, None]
+            sensitivity = self._algebra.multiply(sensitivity @ weight[0].T, cosine[:, :, None])
             self._sensitivities.insert(0, sensitivity)
         self._gram = self._gram_matrix()
 
     def _gram_matrix(self) -> Tensor:
         """Return S (m, m), a sum over layers: products of inputs times those of sensitivities."""
-        n_rows, n_outputs = self._at.residual.shape
-        gram = self._at.residual.new_zeros(n_rows, n_outputs, n_rows, n_outputs)
+        gram = self._targets.new_zeros(*self._shape, *self._shape)
         squares = self.stack.layers(self.stack.frequencies.square())
         for layer_input, sensitivity, (square, _) in zip(
             self._at.inputs, self._sensitivities, squares, strict=True
         ):
-            ahead = layer_input @ layer_input.T + 1
-            flat = sensitivity.flatten(0, 1)
-            behind = (flat @ flat.T).view_as(gram)
-            gram.addcmul_(ahead[:, None, :, None], behind, value=float(square[0, 0, 0]))
-        size = n_rows * n_outputs
-        return gram.view(size, size) / size
+            ahead, behind = _inner_products(layer_input), _inner_products(sensitivity)
+            ahead[0, :, 0] += 1
+            scale = float(square[0, 0, 0])
+            for (q, a, b, factor), (r, c, d, other) in product(self._terms, repeat=2):
+                gram[q, :, :, r].addcmul_(
+                    ahead[a, :, None, c, :, None],
+                    behind[b, :, :, d],
+                    value=scale * factor * other,
+                )
+        gram = gram.flatten(0, 2).flatten(1)
+        if len(self._known) < len(gram):
+            gram = gram[self._known[:, None], self._known]
+        return gram.mul_(self._root_weight[:, None]).mul_(self._root_weight).div_(len(gram))
 
     def _scale(self) -> float:
         return float(self._gram.diagonal().mean()) or 1.0
@@ -220,7 +247,7 @@ class LeastSquaresFit:
         factor = self._factor(noise)
         if factor is None:
             return -inf
-        whitened = torch.linalg.solve_triangular(factor, target.view(-1, 1), upper=False)
+        whitened = torch.linalg.solve_triangular(factor, target[:, None], upper=False)
         misfit = float(whitened.square().mean())
         return -float(factor.diagonal().log().mean()) - log(max(misfit, TINY)) / 2
 
@@ -234,36 +261,52 @@ class LeastSquaresFit:
         shrink = self._noise / total
         moved = self._at.parameters - self._start
         pull = shrink * self._times_jacobian(moved)
-        solved = torch.cholesky_solve((self._at.residual + pull).view(-1, 1), factor)
+        solved = torch.cholesky_solve((self._at.residual + pull)[:, None], factor)[:, 0]
         step = self._times_transpose(solved) / len(solved) - shrink * moved
         return self._at.parameters + step, float((total * solved).square().mean())
 
     def _times_jacobian(self, direction: Tensor) -> Tensor:
-        """Return the change (n, p) of the predictions along a change of the folded parameters."""
-        change = torch.zeros_like(self._at.residual)
+        """Return the change (m,) of the predictions along a change of the folded parameters."""
+        change = self._targets.new_zeros(self._shape)
         for layer_input, sensitivity, (weight, bias) in zip(
             self._at.inputs, self._sensitivities, self.stack.layers(direction), strict=True
         ):
-            sums = torch.addmm(bias[0], layer_input, weight[0])
-            change += (sensitivity @ sums[..., None])[..., 0]
-        return change
+            sums = _affine(layer_input, weight, bias)
+            for q, a, b, factor in self._terms:
+                change[q].add_((sensitivity[b] @ sums[a, ..., None])[..., 0], alpha=factor)
+        return change.take(self._known) * self._root_weight
 
     def _times_transpose(self, coefficients: Tensor) -> Tensor:
-        """Return what a combination (m, 1) of the residuals asks of the folded parameters."""
+        """Return what a combination (m,) of the residuals asks of the folded parameters."""
         result = torch.empty_like(self._at.parameters)
-        coefficients = coefficients.view(*self._at.residual.shape, 1)
+        spread = self._targets.new_zeros(self._shape)
+        spread.put_(self._known, coefficients * self._root_weight)
         for layer_input, sensitivity, (weight, bias) in zip(
             self._at.inputs, self._sensitivities, self.stack.layers(result), strict=True
         ):
-            combined = (sensitivity * coefficients).sum(dim=1)
-            weight[0] = layer_input.T @ combined
-            bias[0] = combined.sum(dim=0)
+            combined = torch.zeros_like(sensitivity[:, :, 0])
+            for q, a, b, factor in self._terms:
+                combined[a].add_((sensitivity[b] * spread[q, ..., None]).sum(dim=1), alpha=factor)
+            weight[0] = layer_input.flatten(0, 1).T @ combined.flatten(0, 1)
+            bias[0] = combined[0].sum(dim=0)
         return result * self.stack.frequencies.square()
+
+
+def _affine(jets: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return jets (C, n, fan_out) of a layer's sums from jets (C, n, fan_in)."""
+    shift = nn.functional.pad(bias, (0, 0, 0, 0, 0, len(jets) - 1))
+    return torch.baddbmm(shift, jets, weight.expand(len(jets), -1, -1))
+
+
+def _inner_products(jets: Tensor) -> Tensor:
+    """Return the products (..., ...) of all pairs of vectors in jets (..., width)."""
+    flat = jets.flatten(0, -2)
+    return (flat @ flat.T).view(*jets.shape[:-1], *jets.shape[:-1])
 
 
 @torch.no_grad()
 def fit_least_squares(
-    stack: SirenStack, rows: TrainingRows, max_iter: int, monitor: Monitor
+    stack: SirenStack, stages: Sequence[JetRows], max_iter: int, monitor: Monitor
 ) -> tuple[SirenStack, History]:
     """Fit the one of several networks that makes a small table most probable.
 
@@ -271,8 +314,8 @@ def fit_least_squares(
     ----------
     stack : SirenStack of K networks
         As they start, in float64 on the CPU.
-    rows : TrainingRows
-        The same, with no target missing.
+    stages : sequence of JetRows
+        What is fitted, one after another; the first of them chooses the network.
     max_iter : int
         Most steps.
     monitor : Monitor
@@ -284,22 +327,27 @@ def fit_least_squares(
         The one that was chosen.
     history : History
     """
-    fit = LeastSquaresFit(stack.take(_most_probable(stack, rows)), rows)
+    stages = [rows.without_empty() for rows in stages]
+    chosen = stack.take(_most_probable(stack, stages[0]))
+    losses: list[float] = []
     interruption = None
-    for n_iter in range(max_iter):
-        if n_iter % REVIEW_INTERVAL == 0:
-            fit.review()
-        fit.step()
-        monitor.look(n_iter + 1, torch.tensor([fit.loss]))
-        interruption = monitor.interrupted_by
-        if fit.has_converged or interruption:
-            break
-    if len(fit.losses) == max_iter:
+    for rows in stages:
+        fit = LeastSquaresFit(chosen, rows)
+        for n_iter in range(max_iter - len(losses)):
+            if n_iter % REVIEW_INTERVAL == 0:
+                fit.review()
+            fit.step()
+            monitor.look(len(losses) + n_iter + 1, torch.tensor([fit.loss]))
+            interruption = monitor.interrupted_by
+            if fit.has_converged or interruption:
+                break
+        losses += fit.losses
+    if len(losses) == max_iter:
         interruption = None
-    return fit.stack, History(np.array(fit.losses)[:, None], None, np.zeros(1), interruption)
+    return chosen, History(np.array(losses)[:, None], None, np.zeros(1), interruption)
 
 
-def _most_probable(stack: SirenStack, rows: TrainingRows) -> int:
+def _most_probable(stack: SirenStack, rows: JetRows) -> int:
     """Return the index of the network of the largest evidence, after a few steps of each."""
     if len(stack) == 1:
         return 0

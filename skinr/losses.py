@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from skinr.jets import JetPass, QuadraticForm, evaluate_jets
+from skinr.double_backward import DoubleBackwardPass
+from skinr.jet_rows import JetRows
+from skinr.jets import JetPass, QuadraticForm, evaluate_gradient, evaluate_jets
 from skinr.network import SirenStack
 from skinr.passes import StackPass, evaluate
 from skinr.rows import TrainingRows
@@ -102,6 +104,22 @@ class Objective:
             return losses, gradient
         gradient.addcmul_(self._decay, self._stack.parameters)
         return losses + self._penalty(), gradient
+
+    def jet_rows(self, rows: TrainingRows) -> JetRows:
+        """Return the rows with the squared errors that the objective is, but for the penalty.
+
+        Parameters
+        ----------
+        rows : TrainingRows
+            With leading axes of length 1.
+
+        Returns
+        -------
+        jet_rows : JetRows
+        """
+        targets = rows.targets[:1]
+        weight = torch.ones_like(targets) if rows.weight is None else rows.weight.expand_as(targets)
+        return JetRows(rows.coordinates[0], targets, weight.sqrt())
 
     def baseline(self, rows: TrainingRows, batch_size: int) -> Tensor:
         """Return what predicting 0 would cost on the hardest batch of this size; at least 1.
@@ -198,30 +216,52 @@ class JetObjective(Objective):
 
     def evaluate(self, coordinates: Tensor) -> Tensor:
         """Return what the targets of these rows would be compared with, NaN or not."""
-        jets = evaluate_jets(self._stack, coordinates, self._operators)
+        if self._operators:
+            jets = evaluate_jets(self._stack, coordinates, self._operators)
+        else:
+            jets = evaluate_gradient(self._stack, coordinates)
         parts = [jets[:, :, term.components] / term.unit for term in self._terms]
         return torch.cat([part.flatten(2) for part in parts], dim=2)
 
+    def jet_rows(self, rows: TrainingRows) -> JetRows:
+        """Return the rows with the squared errors that the objective is, but for the penalty."""
+        architecture = self._stack.architecture
+        n_components = 1 + architecture.n_features + len(self._operators)
+        targets = rows.targets.new_zeros(n_components, rows.n_rows, architecture.n_outputs)
+        root_weight = torch.zeros_like(targets)
+        for term, part, share in self._shares(rows):
+            targets[term.components] = part[0] * term.unit
+            root_weight[term.components] = share[0].sqrt() / term.unit
+        root_weight *= root_weight.count_nonzero().sqrt()
+        return JetRows(rows.coordinates[0], targets, root_weight, self._operators)
+
     def _allocate(self, batch_size: int) -> None:
-        self._jet_pass = JetPass(self._stack, batch_size, self._operators)
+        self._jet_pass: JetPass | DoubleBackwardPass
+        if self._operators or not self._stack.architecture.favours_reverse_mode:
+            self._jet_pass = JetPass(self._stack, batch_size, self._operators)
+        else:
+            self._jet_pass = DoubleBackwardPass(self._stack, batch_size)
 
     def _data_loss(self, batch: TrainingRows) -> tuple[Tensor, Tensor]:
         jets = self._jet_pass.forward(batch.coordinates)
         jet_gradient = torch.zeros_like(jets)
         losses = jets.new_zeros(len(jets))
-        for term in self._terms:
-            part = jets[:, term.components]
-            targets = batch.targets[..., term.columns]
-            targets = targets.view(*targets.shape[:2], -1, part.shape[3]).transpose(1, 2)
-            known = ~targets.isnan()
-            residual = torch.where(known, part / term.unit - targets, 0.0)
-            share = known * torch.ones_like(targets)
-            if batch.weight is not None:
-                share *= batch.weight[:, None]
-            share *= term.weight / share.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1e-30)
+        for term, targets, share in self._shares(batch):
+            residual = jets[:, term.components] / term.unit - targets
             losses += (share * self._loss.value(residual)).sum(dim=(1, 2, 3))
             jet_gradient[:, term.components] = share * self._loss.derivative(residual) / term.unit
         return losses, self._jet_pass.backward(jet_gradient)
+
+    def _shares(self, batch: TrainingRows) -> Iterator[tuple[Term, Tensor, Tensor]]:
+        """Yield each term with its targets and how much each counts, (K or 1, c, B, n_outputs)."""
+        for term in self._terms:
+            columns = batch.targets[..., term.columns]
+            targets = columns.view(*columns.shape[:2], -1, len(term.unit)).transpose(1, 2)
+            share = (~targets.isnan()).to(targets.dtype)
+            if batch.weight is not None:
+                share = share * batch.weight[:, None]
+            share *= term.weight / share.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1e-30)
+            yield term, targets.nan_to_num(0.0), share
 
     def _hardest(self, targets: Tensor, weight: Tensor | None, share: float) -> Tensor:
         total = targets.new_zeros(len(targets))

@@ -42,6 +42,11 @@ class Architecture:
         """Number of weights and biases of one network."""
         return sum((fan_in + 1) * fan_out for fan_in, fan_out in self.layer_shapes)
 
+    @property
+    def favours_reverse_mode(self) -> bool:
+        """Whether a pass for each output takes no more products than one for each coordinate."""
+        return self.n_outputs <= self.n_features
+
     def layer_frequencies(self, omega_0: float, hidden_omega_0: float) -> list[float]:
         """Return the factor of every layer's pre-activation; 1 for a linear output layer."""
         hidden = [hidden_omega_0] * (len(self.hidden_layer_sizes) - 1)

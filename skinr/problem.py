@@ -38,13 +38,13 @@ STABLE_SPEED_OF_DERIVATIVES = 4.0
 """The same where derivatives are fitted, which depend more on the weights."""
 
 MOST_NUMBERS_FOR_LM = 500
-"""Numbers in y up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
+"""Targets up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
 
 FEWEST_ROWS_FOR_SOAP = 2048
 """Rows from which `solver="auto"` takes SOAP, whose products are then few beside a batch's."""
 
 MOST_NUMBERS_AT_ALL = 20_000
-"""Numbers in y up to which `solver="lm"` does: beyond, each of its matrices takes over 3 GB."""
+"""Values and derivatives, known or not, up to which `solver="lm"` does: beyond, each of its matrices takes over 3 GB."""
 
 Values = NDArray[np.floating[Any]]
 
@@ -220,14 +220,24 @@ def _objective(
     """Return how the columns of the targets are normalised, and what is minimised."""
     if not layout.has_derivatives:
         return units.y, Objective(stack, regressor.loss, regressor.alpha)
-    weights = {
+    return jet_problem(
+        table,
+        layout,
+        units,
+        stack,
+        loss=regressor.loss,
+        alpha=regressor.alpha,
+        weights=_weights(regressor),
+    )
+
+
+def _weights(regressor: SirenRegressor) -> dict[str, float]:
+    """Return the weight of each kind of target."""
+    return {
         "values": 1.0,
         "gradient": regressor.gradient_weight,
         "laplacian": regressor.laplacian_weight,
     }
-    return jet_problem(
-        table, layout, units, stack, loss=regressor.loss, alpha=regressor.alpha, weights=weights
-    )
 
 
 def _choose_solver(
@@ -236,23 +246,35 @@ def _choose_solver(
     """Return "lm", "adam" or "soap"."""
     if is_piece:
         return "soap" if regressor.solver == "soap" else "adam"
+    n_numbers = _count_numbers(regressor, table, layout)
     obstacles = {
         f"loss={regressor.loss!r}": regressor.loss != "squared_error",
         "early_stopping=True": regressor.early_stopping,
-        "derivatives": layout.has_derivatives,
-        f"more than {MOST_NUMBERS_AT_ALL} numbers in y": table.y.size > MOST_NUMBERS_AT_ALL,
+        "weights of 0 for all targets": n_numbers == 0,
+        f"more than {MOST_NUMBERS_AT_ALL} values and derivatives": (
+            len(table.X) * layout.n_components * layout.n_outputs > MOST_NUMBERS_AT_ALL
+        ),
     }
     present = [name for name, is_there in obstacles.items() if is_there]
     if regressor.solver == "auto":
-        is_small = table.y.size <= MOST_NUMBERS_FOR_LM
-        if is_small and not present and regressor.alpha == 0:
+        if n_numbers <= MOST_NUMBERS_FOR_LM and not present and regressor.alpha == 0:
             return "lm"
-        return "soap" if len(table.X) >= FEWEST_ROWS_FOR_SOAP else "adam"
+        is_large = len(table.X) >= FEWEST_ROWS_FOR_SOAP and not layout.has_derivatives
+        return "soap" if is_large else "adam"
     if regressor.solver == "lm" and present:
         raise ValueError(
             f"solver='lm' works without {', '.join(present)}; set solver='adam' or 'auto'."
         )
     return regressor.solver
+
+
+def _count_numbers(regressor: SirenRegressor, table: Table, layout: Layout) -> int:
+    """Return how many targets least squares would fit at once."""
+    known = ~np.isnan(table.y)
+    if table.implied is not None and "gradient" in layout.kinds:
+        known &= ~table.implied
+    weights = _weights(regressor)
+    return sum(int(known[:, layout.columns(kind)].sum()) for kind in layout.kinds if weights[kind])
 
 
 def _make_stack(

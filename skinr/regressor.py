@@ -24,6 +24,7 @@ from skinr.derivatives import TORCH_DTYPES, DerivativesMixin
 from skinr.device import resolve_device
 from skinr.eigenbasis import Eigenbasis
 from skinr.interruption import Interruption
+from skinr.jet_rows import JetRows
 from skinr.least_squares import fit_least_squares
 from skinr.losses import LOSSES
 from skinr.network import SirenStack
@@ -89,13 +90,13 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
     solver : {"auto", "lm", "adam", "soap"}, default="auto"
         "lm" is for small tables: Levenberg and Marquardt's steps over all rows in float64, with
         weights held near their initial values as strongly as the noise that the rows show asks
-        for; it ends by itself, and its cost grows with the number of values cubed. It minimises
-        squared errors, without `early_stopping` or derivatives, and knows no `alpha`. "adam" takes
+        for; it ends by itself, and its cost grows with the number of values and derivatives cubed.
+        It minimises squared errors, without `early_stopping`, and knows no `alpha`. "adam" takes
         updates on mini-batches in float32, for any table. "soap" does so in the eigenbasis of the
         gradients' covariances [3]_: a step costs a tenth to a third more on batches of 2048 rows
         and more on smaller ones, and a fit of several thousand updates gets much further. "auto"
-        takes "lm" where it can, `alpha` is 0 and y holds at most 500 numbers, "soap" from 2048
-        rows on, and "adam" between.
+        takes "lm" where it can, `alpha` is 0 and there are at most 500 numbers to fit, "soap" from
+        2048 rows on where no derivatives are fitted, and "adam" elsewhere.
 
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
         For "adam" and "soap", like all that concerns rates and batches: how the rate changes over
@@ -186,7 +187,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
 
     loss_curve_ : ndarray of shape (n_iter_,)
         The objective before each update, on its mini-batch, in units of the normalised target; for
-        "lm" the weighted mean squared error over all rows.
+        "lm" over all rows.
 
     best_loss_ : float
         The lowest value of `loss_curve_`.
@@ -362,9 +363,11 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         then set so that the mean residual of the known values is 0; without any, so that the mean
         prediction over the rows is 0.
 
-        Derivatives alone are learned slowly in long waves, which have small slopes. So values that
-        the derivatives imply, integrated along a grid or between scattered rows of up to three
-        features, are fitted with them, but for the last 15% of the updates.
+        Derivatives alone are learned slowly by Adam in long waves, which have small slopes. So
+        values that the derivatives imply, integrated along a grid or between scattered rows of up
+        to three features, are fitted with them, but for the last 15% of the updates. "lm" fits
+        those that a Laplacian implies first, and then without them: they settle what it leaves
+        open.
 
         Parameters
         ----------
@@ -565,7 +568,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         ):
             if problem.solver == "lm":
                 monitor = Monitor(progress, interruption=interruption)
-                chosen, history = fit_least_squares(stack, problem.rows, self.max_iter, monitor)
+                chosen, history = fit_least_squares(stack, _stages(problem), self.max_iter, monitor)
                 stack = chosen.to(resolve_device(self.device), torch.float32)
             else:
                 stopping = self._early_stopping(problem)
@@ -696,6 +699,15 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         self.n_parameters_ = network.architecture.n_parameters
         self.n_outputs_ = network.architecture.n_outputs
         self.device_ = next(network.parameters()).device
+
+
+def _stages(problem: Problem) -> list[JetRows]:
+    """Return what least squares fit: values that a Laplacian implies, then what is known alone."""
+    rows, stages = problem.rows, []
+    if rows.implied is not None and rows.implied.any() and "gradient" not in problem.layout.kinds:
+        stages.append(problem.objective.jet_rows(rows))
+    rows.forget_implied()
+    return [*stages, problem.objective.jet_rows(rows)]
 
 
 def _settle_constant(stack: SirenStack, units: Units, table: Table, layout: Layout) -> Units:

@@ -189,15 +189,6 @@ class TrainingRows(NamedTuple):
         """Number of rows of each network, the longest set's where they differ."""
         return self.coordinates.shape[1]
 
-    def thinned(self, n_rows: int) -> TrainingRows:
-        """Return at most so many rows of values, drawn at random, always the same ones."""
-        if self.n_rows <= n_rows:
-            return self
-        draw = torch.Generator().manual_seed(0)
-        index = torch.randperm(self.n_rows, generator=draw)[:n_rows].to(self.coordinates.device)
-        weight = None if self.weight is None else self.weight[:, index]
-        return TrainingRows(self.coordinates[:, index], self.targets[:, index], weight)
-
     def forget_implied(self) -> None:
         """Leave the targets that are no data out of what is fitted from here on."""
         if self.implied is not None:

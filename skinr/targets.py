@@ -46,6 +46,11 @@ class Layout(NamedTuple):
         """Whether there is more to fit than values."""
         return self.kinds != ("values",)
 
+    @property
+    def n_components(self) -> int:
+        """Number of components of the jets that have these kinds."""
+        return max(self.components(kind).stop for kind in self.kinds)
+
     def components(self, kind: str) -> slice:
         """Return where a jet has this kind."""
         first = {"values": 0, "gradient": 1, "laplacian": 1 + self.n_features}[kind]

@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+from test_jets import autograd_jets
 
 from skinr import SirenRegressor
 from skinr.frequency import CANDIDATES
+from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit, fit_least_squares
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
-from skinr.rows import TrainingRows
 from skinr.training import Monitor
 
 FUNCTIONS = {
@@ -35,7 +36,7 @@ def unexplained(model, name, n_features=1):
 
 @st.composite
 def problems(draw):
-    """A network of any shape, and rows with weights."""
+    """A network of any shape, and rows with weights, of values alone or of derivatives as well."""
     n_features, n_outputs = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     sizes = tuple(draw(st.lists(st.integers(1, 9), min_size=1, max_size=3)))
     activation = draw(st.sampled_from(["identity", "sine"]))
@@ -47,26 +48,29 @@ def problems(draw):
         [generator],
         dtype=torch.float64,
     )
-    n_rows = draw(st.integers(1, 12))
-    shapes = [(1, n_rows, n_features), (1, n_rows, n_outputs), (1, n_rows, 1)]
-    coordinates, targets, weight = (
-        torch.rand(shape, generator=generator, dtype=torch.float64) for shape in shapes
-    )
-    return stack, TrainingRows(coordinates, targets, draw(st.sampled_from([None, weight])))
+    n_rows, order = draw(st.integers(1, 9)), draw(st.integers(0, 2))
+    operators = [[(j, j, 1.0 + j) for j in range(n_features)], [(0, n_features - 1, 0.5)]]
+    operators = operators if order == 2 else []
+    n_components = 1 + n_features * (order > 0) + len(operators)
+
+    def uniform(*shape):
+        return torch.rand(shape, generator=generator, dtype=torch.float64)
+
+    targets, root_weight = uniform(2, n_components, n_rows, n_outputs)
+    if draw(st.booleans()):
+        root_weight *= uniform(n_components, n_rows, n_outputs) < 0.5
+        root_weight[-1, 0, 0] = 1
+    if draw(st.booleans()):
+        root_weight = (root_weight > 0).double()
+    return stack, JetRows(uniform(n_rows, n_features), targets, root_weight, operators)
 
 
 def dense_jacobian(stack, rows):
     """Derivative (m, n_parameters) of the weighted predictions by the weights, by autograd."""
-    root = 1 if rows.weight is None else rows.weight[0].sqrt()
 
     def predictions(parameters):
-        activation = rows.coordinates[0]
-        layers = stack.layers(parameters)
-        for index, (weight, bias) in enumerate(layers):
-            activation = activation @ weight[0] + bias[0]
-            if index < len(layers) - 1 or stack.architecture.output_activation == "sine":
-                activation = activation.sin()
-        return (activation * root).ravel()
+        jets = autograd_jets(stack, parameters, rows.coordinates[None], rows.operators)[0]
+        return (jets[: len(rows.targets)] * rows.root_weight)[rows.root_weight > 0]
 
     jacobian = torch.autograd.functional.jacobian(predictions, stack.parameters)
     return jacobian[:, 0] * stack.frequencies
@@ -80,7 +84,7 @@ def test_the_matrix_of_the_rows_and_a_step_are_those_of_the_dense_jacobian(probl
     size = len(jacobian)
     torch.testing.assert_close(fit._gram, jacobian @ jacobian.T / size)
     fit.review()
-    residual, noise, damping = fit._at.residual.reshape(-1), fit._noise, fit._damping
+    residual, noise, damping = fit._at.residual, fit._noise, fit._damping
     start = stack.parameters.clone()
     fit._start = start - 0.01 * stack.frequencies
     normal = jacobian.T @ jacobian / size
@@ -101,11 +105,11 @@ def test_the_evidence_is_that_of_a_gaussian_process(problem, noise):
     target = fit._at.residual
     size = target.numel()
     covariance = fit._gram / noise + torch.eye(size)
-    variance = (target.view(-1) @ torch.linalg.solve(covariance, target.view(-1))) / size
+    variance = (target @ torch.linalg.solve(covariance, target)) / size
     process = torch.distributions.MultivariateNormal(
         torch.zeros(size, dtype=torch.float64), variance * covariance
     )
-    per_number = process.log_prob(target.view(-1)).item() / size
+    per_number = process.log_prob(target).item() / size
     constant = -(1 + np.log(2 * np.pi)) / 2
     assert fit._evidence_of(noise, target) == pytest.approx(per_number - constant, rel=1e-6)
 
@@ -207,14 +211,8 @@ def test_what_least_squares_cannot(options):
 
 def test_tables_whose_matrix_would_not_fit_in_memory():
     X, y = rows_of("pole", 20_001)
-    with pytest.raises(ValueError, match="without more than 20000 numbers in y; set solver='adam'"):
+    with pytest.raises(ValueError, match="without more than 20000 values and derivatives"):
         SirenRegressor(solver="lm").fit(X, y)
-
-
-def test_derivatives_are_not_fitted_by_least_squares():
-    X, y = rows_of("pole", 20)
-    with pytest.raises(ValueError, match="works without derivatives"):
-        SirenRegressor(solver="lm").fit(X, y, gradient=np.ones_like(X))
 
 
 def test_warm_start_goes_on():
@@ -238,11 +236,12 @@ def test_progress_is_shown():
     stack = SirenStack.initialize(
         Architecture(1, (8,), 1), [3.0], [3.0], [torch.Generator()], dtype=torch.float64
     )
-    X = torch.linspace(-1, 1, 20, dtype=torch.float64)[None, :, None]
+    X = torch.linspace(-1, 1, 20, dtype=torch.float64)[:, None]
+    rows = JetRows(X, X.sin()[None], torch.ones_like(X)[None])
     seen = []
     monitor = Monitor(progress=lambda n_iter, losses: seen.append((n_iter, losses.item())))
-    fitted, history = fit_least_squares(stack, TrainingRows(X, X.sin()), 20, monitor)
+    fitted, history = fit_least_squares(stack, [rows], 20, monitor)
     assert [n_iter for n_iter, _ in seen] == [10, 20][: len(seen)]
     assert len(history.losses) <= 20
-    residual = evaluate(fitted, X) - X.sin()
+    residual = evaluate(fitted, X[None]) - X.sin()
     assert residual.square().mean() < 1e-6

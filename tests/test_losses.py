@@ -3,6 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skinr.jets import evaluate_jets
 from skinr.losses import HUBER_DELTA, LOSSES, JetObjective, Objective, Term
 from skinr.network import Architecture, SirenStack
 from skinr.rows import TrainingRows
@@ -110,3 +111,30 @@ def test_objective_of_jets_agrees_with_autograd(name, weighted, full):
     torch.testing.assert_close(losses, expected.detach())
     (by_parameters,) = torch.autograd.grad(expected.sum(), parameters)
     torch.testing.assert_close(gradient, by_parameters)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_of_jets_have_the_squared_errors_of_the_objective(weighted):
+    stack = SirenStack.initialize(
+        Architecture(2, (7,), 2), [2.0], [3.0], [torch.Generator().manual_seed(0)]
+    )
+    draw = torch.Generator().manual_seed(5)
+    targets = torch.rand(1, 20, 8, generator=draw)
+    targets[torch.rand(targets.shape, generator=draw) < 0.4] = torch.nan
+    weight = torch.rand(1, 20, 1, generator=draw) if weighted else None
+    rows = TrainingRows(torch.rand(1, 20, 2, generator=draw), targets, weight)
+    unit = torch.tensor([2.0, 5.0])
+    terms = [
+        Term(slice(0, 1), slice(0, 2), unit, 1.0),
+        Term(slice(1, 3), slice(2, 6), 3 * unit, 0.5),
+        Term(slice(3, 4), slice(6, 8), unit, 0.0),
+    ]
+    operator = [(0, 0, 1.0), (1, 1, 1.0)]
+    objective = JetObjective(stack, "squared_error", 0.0, terms, [operator])
+    jet_rows = objective.jet_rows(rows)
+    jets = evaluate_jets(stack, rows.coordinates, [operator])[0].transpose(0, 1)
+    residual = (jets - jet_rows.targets) * jet_rows.root_weight
+    losses, _ = objective.loss_and_gradient(rows)
+    known = jet_rows.root_weight > 0
+    assert not known[3].any()
+    torch.testing.assert_close(residual[known].square().mean(), losses[0])

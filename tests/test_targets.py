@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from scipy.stats import qmc
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -35,6 +36,7 @@ def error(model, center=False):
 
 X = np.linspace(-1, 1, 40)[:, None]
 VALUES, SLOPES, CURVATURES = two_sines(X)
+ENDS = np.where(np.isin(np.arange(40), [0, 39]), VALUES, np.nan)
 ANCHOR = np.where(np.arange(40) == 7, VALUES, np.nan)
 
 
@@ -53,8 +55,88 @@ def test_one_known_value_settles_the_constant():
 
 
 def test_curvatures_with_values_at_the_ends_give_the_function():
-    ends = np.where(np.isin(np.arange(40), [0, 39]), VALUES, np.nan)
-    assert error(SirenRegressor(random_state=0).fit(X, ends, laplacian=CURVATURES)) < 1e-3
+    model = SirenRegressor(solver="adam", random_state=0).fit(X, ENDS, laplacian=CURVATURES)
+    assert error(model) < 1e-3
+
+
+@pytest.mark.parametrize("random_state", range(3))
+@pytest.mark.parametrize(
+    ("kinds", "highest"),
+    [
+        ({"y": VALUES, "gradient": SLOPES}, 1e-8),
+        ({"gradient": SLOPES}, 1e-7),
+        ({"y": ENDS, "laplacian": CURVATURES}, 1e-4),
+    ],
+    ids=["values and slopes", "slopes", "curvatures"],
+)
+def test_small_tables_are_exact(kinds, highest, random_state):
+    model = SirenRegressor(random_state=random_state).fit(X, **kinds)
+    assert error(model, center="y" not in kinds) < highest
+
+
+def test_rows_that_know_nothing_do_not_count():
+    more = np.vstack([X, X + 0.01])[:-1]
+    nothing = np.full((39, 1), np.nan)
+    values, slopes = np.vstack([VALUES[:, None], nothing])[:, 0], np.vstack([SLOPES, nothing])
+    model = small(solver="lm").fit(more, values, gradient=slopes)
+    without = small(solver="lm").fit(X, VALUES, gradient=SLOPES)
+    np.testing.assert_allclose(model.predict(more), without.predict(more), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "kinds", "options", "expected"),
+    [
+        (250, ["y", "gradient"], {}, "lm"),
+        (251, ["y", "gradient"], {}, "adam"),
+        (251, ["y", "gradient"], {"gradient_weight": 0.0}, "lm"),
+        (500, ["gradient"], {}, "lm"),
+        (250, ["laplacian"], {}, "lm"),
+        (251, ["laplacian"], {}, "adam"),
+        (50, ["gradient"], {"gradient_weight": 0.0}, "adam"),
+    ],
+)
+def test_what_auto_takes(n_rows, kinds, options, expected):
+    at = np.linspace(-1, 1, n_rows)[:, None]
+    targets = dict(zip(["y", "gradient", "laplacian"], two_sines(at), strict=True))
+    targets = {kind: targets[kind] for kind in kinds}
+    options = {"hidden_layer_sizes": (8, 8), "max_iter": 3, "omega_0": 3.0, **options}
+    auto = small(**options).fit(at, **targets)
+    named = small(solver=expected, **options).fit(at, **targets)
+    np.testing.assert_array_equal(auto.predict(at), named.predict(at))
+
+
+def test_least_squares_need_something_of_weight():
+    with pytest.raises(ValueError, match="without weights of 0 for all targets"):
+        small(solver="lm", gradient_weight=0).fit(X, gradient=SLOPES)
+
+
+def test_the_weight_of_the_gradient_settles_contradictions():
+    wrong = [
+        error(small(solver="lm", gradient_weight=weight).fit(X, VALUES, gradient=-SLOPES))
+        for weight in [1e-3, 1.0]
+    ]
+    assert wrong[0] < 0.1 * wrong[1]
+
+
+def test_a_laplacian_alone_keeps_to_what_it_implies():
+    grid = np.stack(np.meshgrid(*2 * [np.linspace(-1, 1, 9)]), axis=-1).reshape(-1, 2)
+    square = (grid**2).sum(axis=1)
+    values, laplacian = np.exp(-4 * square), (64 * square - 16) * np.exp(-4 * square)
+    model = small(solver="lm").fit(grid, laplacian=laplacian)
+    assert np.var(model.predict(grid) - values) < 0.05 * values.var()
+
+
+def test_slopes_are_worth_more_than_as_many_rows_again_in_two_variables():
+    def errors(n_rows, slopes):
+        x, y = (2 * qmc.Sobol(2, seed=0).random(n_rows) - 1).T
+        values, at = np.sin(3 * x) * np.cos(2 * y), np.column_stack([x, y])
+        gradient = [3 * np.cos(3 * x) * np.cos(2 * y), -2 * np.sin(3 * x) * np.sin(2 * y)]
+        gradient = np.column_stack(gradient) if slopes else None
+        model = SirenRegressor((64, 64, 64), random_state=0).fit(at, values, gradient=gradient)
+        new = np.random.default_rng(0).uniform(-1, 1, (1000, 2))
+        return 1 - model.score(new, np.sin(3 * new[:, 0]) * np.cos(2 * new[:, 1]))
+
+    assert errors(64, slopes=True) < errors(128, slopes=False)
 
 
 @pytest.mark.parametrize("random_state", range(3))

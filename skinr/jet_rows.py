@@ -1,0 +1,50 @@
+"""Rows of a small table beside the jets that a network should have there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from skinr.jets import QuadraticForm
+
+
+class JetRows(NamedTuple):
+    """Normalised rows, and what their values and derivatives are to be.
+
+    Parameters
+    ----------
+    coordinates : Tensor of shape (n_rows, n_features)
+    targets : Tensor of shape (C, n_rows, n_outputs)
+        Values, and where there are derivatives, those by each feature and what the operators give.
+    root_weight : Tensor of shape (C, n_rows, n_outputs)
+        What errors are multiplied with before they are squared; 0 where a target is unknown.
+    operators : sequence of QuadraticForm, default=()
+    """
+
+    coordinates: Tensor
+    targets: Tensor
+    root_weight: Tensor
+    operators: Sequence[QuadraticForm] = ()
+
+    def thinned(self, n_rows: int) -> JetRows:
+        """Return at most so many rows, drawn at random, always the same ones."""
+        if len(self.coordinates) <= n_rows:
+            return self
+        draw = torch.Generator().manual_seed(0)
+        return self._take(torch.randperm(len(self.coordinates), generator=draw)[:n_rows])
+
+    def without_empty(self) -> JetRows:
+        """Return the rows of which anything is known."""
+        is_known = self.root_weight.any(dim=2).any(dim=0)
+        return self if is_known.all() else self._take(is_known)
+
+    def _take(self, index: Tensor) -> JetRows:
+        return JetRows(
+            self.coordinates[index],
+            self.targets[:, index],
+            self.root_weight[:, index],
+            self.operators,
+        )
