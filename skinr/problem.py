@@ -41,7 +41,8 @@ MOST_NUMBERS_FOR_LM = 500
 """Targets up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
 
 MOST_NUMBERS_AT_ALL = 20_000
-"""Values and derivatives, known or not, up to which `solver="lm"` does: beyond, each of its matrices takes over 3 GB."""
+"""Values and derivatives up to which `solver="lm"` does: beyond, each of its matrices takes over
+3 GB."""
 
 Values = NDArray[np.floating[Any]]
 
