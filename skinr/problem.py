@@ -44,7 +44,8 @@ FEWEST_ROWS_FOR_SOAP = 2048
 """Rows from which `solver="auto"` takes SOAP, whose products are then few beside a batch's."""
 
 MOST_NUMBERS_AT_ALL = 20_000
-"""Values and derivatives, known or not, up to which `solver="lm"` does: beyond, each of its matrices takes over 3 GB."""
+"""Values and derivatives up to which `solver="lm"` does: beyond, each of its matrices takes over
+3 GB."""
 
 Values = NDArray[np.floating[Any]]
 

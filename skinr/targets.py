@@ -49,7 +49,8 @@ class Layout(NamedTuple):
     @property
     def n_components(self) -> int:
         """Number of components of the jets that have these kinds."""
-        return max(self.components(kind).stop for kind in self.kinds)
+        last = max(self.kinds, key=("values", "gradient", "laplacian").index)
+        return int(self.components(last).stop)
 
     def components(self, kind: str) -> slice:
         """Return where a jet has this kind."""
