@@ -24,6 +24,7 @@ from skinr.optimizers import AdamState, learning_rates
 from skinr.problem import Problem, prepare
 from skinr.regressor import SirenRegressor
 from skinr.rows import TrainingRows
+from skinr.stored_rows import StoredRows
 from skinr.training import CHECK_INTERVAL, STEP_BACK_FACTOR, History, Monitor, train
 
 CPU_GROUP_SIZE = 24
@@ -201,7 +202,7 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
     for index, fit in enumerate(fits):
         try:
             run = Run.begin(fit)
-            if fit.goes_alone or run.problem.solver == "lm":
+            if run.goes_alone:
                 with parts_of_a_whole():
                     fit.regressor._solve(run.problem)
             else:
@@ -248,6 +249,13 @@ class Run(NamedTuple):
         history = History(np.empty((0, 1)), None, np.zeros(1), None)
         state = AdamState(zeros, zeros, 0)
         return cls(fit, problem, problem.stack, state, problem.generator.get_state(), history)
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether it is not for a stack: by its parameters, its solver or the size of its table."""
+        problem = self.problem
+        is_large = isinstance(problem.rows, StoredRows)
+        return self.fit.goes_alone or problem.solver == "lm" or is_large
 
     @property
     def shape(self) -> Hashable:
@@ -369,7 +377,7 @@ def _advance_stack(runs: list[Run], first: int, last: int) -> list[Run]:
     optimizer.slow_down(stack.parameters.new_tensor([run.rate / peak for run in runs]))
     history = train(
         stack,
-        TrainingRows.join([run.problem.rows for run in runs], batch_size),
+        TrainingRows.join([run.problem.copied_rows for run in runs], batch_size),
         Objective(stack, regressor.loss, [run.fit.regressor.alpha for run in runs]),
         optimizer,
         learning_rates(regressor.learning_rate, peak, regressor.max_iter)[first:last],

@@ -17,6 +17,7 @@ from skinr.losses import Objective
 from skinr.network import Architecture, SirenStack
 from skinr.rows import Table, TrainingRows
 from skinr.scaling import AffineMap, Units
+from skinr.stored_rows import MAX_COPIED_SIZE, Rows, StoredRows
 from skinr.targets import (
     Layout,
     collect_targets,
@@ -60,8 +61,8 @@ class Problem(NamedTuple):
     solver : {"adam", "lm"}
     stack : SirenStack
         Of one network, or of those from which least squares choose one.
-    rows : TrainingRows
-        `training` as tensors.
+    rows : TrainingRows or StoredRows
+        `training` as tensors, or where it is.
     held_out : TrainingRows or None
         The rows that `early_stopping` holds out.
     objective : Objective
@@ -77,11 +78,17 @@ class Problem(NamedTuple):
     units: Units
     solver: str
     stack: SirenStack
-    rows: TrainingRows
+    rows: Rows
     held_out: TrainingRows | None
     objective: Objective
     rate: float
     generator: torch.Generator
+
+    @property
+    def copied_rows(self) -> TrainingRows:
+        """`rows` of a table that is not too large to be copied."""
+        assert isinstance(self.rows, TrainingRows)
+        return self.rows
 
 
 def prepare(
@@ -139,7 +146,7 @@ def prepare(
         units=units,
         solver=solver,
         stack=stack,
-        rows=_to_rows(training, units, scaling, stack),
+        rows=_training_rows(training, layout, units, scaling, stack),
         held_out=None if validation is None else _to_rows(validation, units, scaling, stack),
         objective=objective,
         rate=_peak_rate(regressor, stack, layout),
@@ -344,6 +351,15 @@ def _peak_rate(regressor: SirenRegressor, stack: SirenStack, layout: Layout) -> 
     speed = stack.hidden_omega_0[0] * hidden_fan_in
     stable = STABLE_SPEED_OF_DERIVATIVES if layout.has_derivatives else STABLE_SPEED
     return min(AUTO_LEARNING_RATE, stable / speed) if speed else AUTO_LEARNING_RATE
+
+
+def _training_rows(
+    table: Table, layout: Layout, units: Units, scaling: AffineMap, stack: SirenStack
+) -> Rows:
+    if layout.has_derivatives or table.X.size + table.y.size <= MAX_COPIED_SIZE:
+        return _to_rows(table, units, scaling, stack)
+    device, dtype = stack.parameters.device, stack.parameters.dtype
+    return StoredRows(table, units.X, scaling, device=device, dtype=dtype)
 
 
 def _to_rows(table: Table, units: Units, scaling: AffineMap, stack: SirenStack) -> TrainingRows:

@@ -559,7 +559,9 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         ):
             if problem.solver == "lm":
                 monitor = Monitor(progress, interruption=interruption)
-                chosen, history = fit_least_squares(stack, problem.rows, self.max_iter, monitor)
+                chosen, history = fit_least_squares(
+                    stack, problem.copied_rows, self.max_iter, monitor
+                )
                 stack = chosen.to(resolve_device(self.device), torch.float32)
             else:
                 stopping = self._early_stopping(problem)
