@@ -138,7 +138,9 @@ class Objective:
     def _hardest_of(self, columns: slice, rows: Rows, share: float) -> Tensor:
         """Average the losses of predicting 0 over that share of the known targets that is worst."""
         worst: list[Tensor] = []
-        n_known = []
+        n_known = torch.zeros(
+            len(self._stack), dtype=torch.int64, device=self._stack.parameters.device
+        )
         for chunk in rows.chunks():
             targets = chunk.targets[..., columns]
             known = ~targets.isnan()
@@ -148,8 +150,8 @@ class Objective:
             losses = torch.cat([*worst, losses.flatten(1)], dim=1)
             most = ceil(share * rows.n_rows * targets.shape[2])
             worst = [losses.topk(min(most, losses.shape[1])).values]
-            n_known.append(known.sum(dim=(1, 2)))
-        n_worst = ceil(share * int(torch.stack(n_known).sum(dim=0).amax()))
+            n_known += known.sum(dim=(1, 2))
+        n_worst = ceil(share * int(n_known.amax()))
         return worst[0][:, :n_worst].sum(dim=1) / max(n_worst, 1)
 
     def _penalty(self) -> Tensor:
