@@ -224,6 +224,11 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
     and the rest is sorted. So a fit does not depend on the order of such rows, and integer weights
     are exactly repeated rows. In larger tables they are so in expectation.
 
+    Tables of more than 2**24 numbers are read where they are, in memory or in a file, a mini-batch
+    at a time: a ``numpy.memmap`` of float32 or float64 may be larger than the memory. Blocks of 64
+    rows are visited in random order and mixed with 32,767 others. Rows that are held out by
+    `early_stopping`, sample weights, derivatives and other dtypes are copied.
+
     References
     ----------
     .. [1] Sitzmann, Martel, Bergman, Lindell, Wetzstein. Implicit Neural Representations with
@@ -363,7 +368,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Coordinates, in any unit.
+            Coordinates, in any unit. Large ones may be a ``numpy.memmap``, see the notes.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Values, in any unit.
         sample_weight : array-like of shape (n_samples,), optional
