@@ -260,15 +260,16 @@ class Run(NamedTuple):
     @property
     def shape(self) -> Hashable:
         """What the networks of a stack have in common beside their parameters."""
-        fills_batch = self.problem.rows.n_rows <= self.fit.regressor._batch_size()
-        return self.stack.architecture, self.stack.parameters.device, fills_batch
+        batch_size = self.problem.batch_size
+        fills_batch = self.problem.rows.n_rows <= batch_size
+        return self.stack.architecture, self.stack.parameters.device, batch_size, fills_batch
 
     @property
     def n_bytes(self) -> int:
         """About what training takes: activations, cosines and residuals, parameters and rows."""
         architecture, rows = self.stack.architecture, self.problem.rows
         widths = sum(fan_out for _, fan_out in architecture.layer_shapes)
-        batch_size = min(rows.n_rows, self.fit.regressor._batch_size())
+        batch_size = min(rows.n_rows, self.problem.batch_size)
         n_numbers = (
             batch_size * (2 * widths + 3 * architecture.n_outputs + architecture.n_features)
             + N_COPIES * architecture.n_parameters
@@ -369,7 +370,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _advance_stack(runs: list[Run], first: int, last: int) -> list[Run]:
     regressor = runs[0].fit.regressor
-    batch_size = regressor._batch_size()
+    batch_size = runs[0].problem.batch_size
     stack = SirenStack.join([run.stack for run in runs])
     optimizer = regressor._adam(stack, AdamState.join([run.state for run in runs]))
     peak = max(run.rate for run in runs)

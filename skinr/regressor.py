@@ -39,9 +39,6 @@ from skinr.targets import (
 )
 from skinr.training import EarlyStopping, History, Monitor, train
 
-AUTO_BATCH_SIZE = 2048
-"""Rows of an update where `batch_size="auto"` and the table has more."""
-
 RUN_PARAMETERS = {"checkpoint", "device", "max_time", "verbose"}
 """Parameters that say how a fit is run, not what it is."""
 
@@ -124,7 +121,8 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         of their standard deviation, derivatives in units of their root mean square.
 
     batch_size : int or "auto", default="auto"
-        Rows of one update; all rows where there are fewer. "auto" is 2048.
+        Rows of one update; all rows where there are fewer. "auto" is 2048, and 4096 in tables of
+        more than 500,000 rows, which makes better use of them in twice the time.
 
     max_iter : int, default=1000
         Number of optimiser updates, whatever the number of rows; the most of them for "lm".
@@ -450,15 +448,14 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         )
         curve = self.loss_curve_ if continued else np.empty(0)
         optimizer = self._adam(problem.stack, getattr(self, "_adam_state", None))
-        batch_size = self._batch_size()
         with Interruption() as interruption:
             history = train(
                 problem.stack,
                 problem.rows,
                 problem.objective,
                 optimizer,
-                [problem.rate] * ceil(problem.rows.n_rows / batch_size),
-                batch_size=batch_size,
+                [problem.rate] * ceil(problem.rows.n_rows / problem.batch_size),
+                batch_size=problem.batch_size,
                 generators=[problem.generator],
                 monitor=Monitor(interruption=interruption),
             )
@@ -576,7 +573,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
                     problem.objective,
                     self._adam(stack),
                     learning_rates(self.learning_rate, problem.rate, self.max_iter),
-                    batch_size=self._batch_size(),
+                    batch_size=problem.batch_size,
                     generators=[problem.generator],
                     monitor=Monitor(progress, stopping, interruption, checkpoint),
                 )
@@ -625,7 +622,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
             problem.objective,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
-            batch_size=self._batch_size(),
+            batch_size=problem.batch_size,
             max_iter=self.max_iter,
         )
 
@@ -644,9 +641,6 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         }
         weights = problem.stack.parameters.numpy(force=True)
         return Checkpoint(self.checkpoint, joblib.hash([parameters, *problem.table, weights]))
-
-    def _batch_size(self) -> int:
-        return AUTO_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size)
 
     def _adam(self, stack: SirenStack, state: AdamState | None = None) -> Adam:
         return Adam(stack, beta_1=self.beta_1, beta_2=self.beta_2, state=state)
