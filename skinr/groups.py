@@ -24,6 +24,7 @@ from skinr.optimizers import AdamState, learning_rates
 from skinr.problem import Problem, prepare
 from skinr.regressor import SirenRegressor
 from skinr.rows import TrainingRows
+from skinr.stored_rows import StoredRows
 from skinr.training import CHECK_INTERVAL, STEP_BACK_FACTOR, History, Monitor, train
 
 CPU_GROUP_SIZE = 24
@@ -201,7 +202,7 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
     for index, fit in enumerate(fits):
         try:
             run = Run.begin(fit)
-            if fit.goes_alone or run.problem.solver != "adam":
+            if run.goes_alone:
                 with parts_of_a_whole():
                     fit.regressor._solve(run.problem)
             else:
@@ -249,17 +250,25 @@ class Run(NamedTuple):
         return cls(fit, problem, problem.stack, state, problem.generator.get_state(), history)
 
     @property
+    def goes_alone(self) -> bool:
+        """Whether it is not for a stack: by its parameters, its solver or the size of its table."""
+        problem = self.problem
+        is_large = isinstance(problem.rows, StoredRows)
+        return self.fit.goes_alone or problem.solver != "adam" or is_large
+
+    @property
     def shape(self) -> Hashable:
         """What the networks of a stack have in common beside their parameters."""
-        fills_batch = self.problem.rows.n_rows <= self.fit.regressor._batch_size()
-        return self.stack.architecture, self.stack.parameters.device, fills_batch
+        batch_size = self.problem.batch_size
+        fills_batch = self.problem.rows.n_rows <= batch_size
+        return self.stack.architecture, self.stack.parameters.device, batch_size, fills_batch
 
     @property
     def n_bytes(self) -> int:
         """About what training takes: activations, cosines and residuals, parameters and rows."""
         architecture, rows = self.stack.architecture, self.problem.rows
         widths = sum(fan_out for _, fan_out in architecture.layer_shapes)
-        batch_size = min(rows.n_rows, self.fit.regressor._batch_size())
+        batch_size = min(rows.n_rows, self.problem.batch_size)
         n_numbers = (
             batch_size * (2 * widths + 3 * architecture.n_outputs + architecture.n_features)
             + N_COPIES * architecture.n_parameters
@@ -360,7 +369,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _advance_stack(runs: list[Run], first: int, last: int) -> list[Run]:
     regressor = runs[0].fit.regressor
-    batch_size = regressor._batch_size()
+    batch_size = runs[0].problem.batch_size
     stack = SirenStack.join([run.stack for run in runs])
     optimizer = regressor._adam(stack, "adam", AdamState.join([run.state for run in runs]))
     peak = max(run.rate for run in runs)
@@ -368,7 +377,7 @@ def _advance_stack(runs: list[Run], first: int, last: int) -> list[Run]:
     optimizer.slow_down(stack.parameters.new_tensor([run.rate / peak for run in runs]))
     history = train(
         stack,
-        TrainingRows.join([run.problem.rows for run in runs], batch_size),
+        TrainingRows.join([run.problem.copied_rows for run in runs], batch_size),
         Objective(stack, regressor.loss, [run.fit.regressor.alpha for run in runs]),
         optimizer,
         learning_rates(regressor.learning_rate, peak, regressor.max_iter)[first:last],

@@ -15,6 +15,7 @@ from skinr.jets import JetPass, QuadraticForm, evaluate_gradient, evaluate_jets
 from skinr.network import SirenStack
 from skinr.passes import StackPass, evaluate
 from skinr.rows import TrainingRows
+from skinr.stored_rows import Rows
 
 HUBER_DELTA = 0.1
 """Residual, in units of the (normalised) target, at which the Huber loss turns linear."""
@@ -121,12 +122,12 @@ class Objective:
         weight = torch.ones_like(targets) if rows.weight is None else rows.weight.expand_as(targets)
         return JetRows(rows.coordinates[0], targets, weight.sqrt())
 
-    def baseline(self, rows: TrainingRows, batch_size: int) -> Tensor:
+    def baseline(self, rows: Rows, batch_size: int) -> Tensor:
         """Return what predicting 0 would cost on the hardest batch of this size; at least 1.
 
         Parameters
         ----------
-        rows : TrainingRows
+        rows : TrainingRows or StoredRows
         batch_size : int
 
         Returns
@@ -134,7 +135,7 @@ class Objective:
         baseline : Tensor of shape (K,)
             With the penalty of the stack as it is now.
         """
-        hardest = self._hardest(rows.targets, rows.weight, min(1.0, batch_size / rows.n_rows))
+        hardest = self._hardest(rows, min(1.0, batch_size / rows.n_rows))
         return hardest.clamp_min(1.0) + self._penalty()
 
     def _allocate(self, batch_size: int) -> None:
@@ -149,15 +150,27 @@ class Objective:
             output_gradient *= batch.weight
         return losses.mean(dim=(1, 2)), self._pass.backward(output_gradient)
 
-    def _hardest(self, targets: Tensor, weight: Tensor | None, share: float) -> Tensor:
+    def _hardest(self, rows: Rows, share: float) -> Tensor:
+        return self._hardest_of(slice(None), rows, share)
+
+    def _hardest_of(self, columns: slice, rows: Rows, share: float) -> Tensor:
         """Average the losses of predicting 0 over that share of the known targets that is worst."""
-        known = ~targets.isnan()
-        losses = self._loss.value(targets.nan_to_num(0.0)) * known
-        if weight is not None:
-            losses *= weight
-        n_known = int(known.flatten(1).sum(dim=1).amax())
-        n_worst = ceil(share * n_known)
-        return losses.flatten(1).topk(n_worst).values.sum(dim=1) / max(n_worst, 1)
+        worst: list[Tensor] = []
+        n_known = torch.zeros(
+            len(self._stack), dtype=torch.int64, device=self._stack.parameters.device
+        )
+        for chunk in rows.chunks():
+            targets = chunk.targets[..., columns]
+            known = ~targets.isnan()
+            losses = self._loss.value(targets.nan_to_num(0.0)) * known
+            if chunk.weight is not None:
+                losses *= chunk.weight
+            losses = torch.cat([*worst, losses.flatten(1)], dim=1)
+            most = ceil(share * rows.n_rows * targets.shape[2])
+            worst = [losses.topk(min(most, losses.shape[1])).values]
+            n_known += known.sum(dim=(1, 2))
+        n_worst = ceil(share * int(n_known.amax()))
+        return worst[0][:, :n_worst].sum(dim=1) / max(n_worst, 1)
 
     def _penalty(self) -> Tensor:
         if self._decay is None:
@@ -263,9 +276,8 @@ class JetObjective(Objective):
             share *= term.weight / share.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1e-30)
             yield term, targets.nan_to_num(0.0), share
 
-    def _hardest(self, targets: Tensor, weight: Tensor | None, share: float) -> Tensor:
-        total = targets.new_zeros(len(targets))
+    def _hardest(self, rows: Rows, share: float) -> Tensor:
+        total = self._stack.parameters.new_zeros(1)
         for term in self._terms:
-            hardest = super()._hardest(targets[..., term.columns], weight, share)
-            total += term.weight * hardest
+            total = total + term.weight * self._hardest_of(term.columns, rows, share)
         return total

@@ -41,9 +41,6 @@ from skinr.targets import (
 )
 from skinr.training import EarlyStopping, History, Monitor, train
 
-AUTO_BATCH_SIZE = 2048
-"""Rows of an update where `batch_size="auto"` and the table has more."""
-
 RUN_PARAMETERS = {"checkpoint", "device", "max_time", "verbose"}
 """Parameters that say how a fit is run, not what it is."""
 
@@ -129,7 +126,8 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         of their standard deviation, derivatives in units of their root mean square.
 
     batch_size : int or "auto", default="auto"
-        Rows of one update; all rows where there are fewer. "auto" is 2048.
+        Rows of one update; all rows where there are fewer. "auto" is 2048, and 4096 in tables of
+        more than 500,000 rows, which makes better use of them in twice the time.
 
     max_iter : int, default=1000
         Number of optimiser updates, whatever the number of rows; the most of them for "lm".
@@ -228,6 +226,11 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
     In tables of up to 100,000 numbers, rows that are equal are merged with their weights summed,
     and the rest is sorted. So a fit does not depend on the order of such rows, and integer weights
     are exactly repeated rows. In larger tables they are so in expectation.
+
+    Tables of more than 2**24 numbers are read where they are, in memory or in a file, a mini-batch
+    at a time: a ``numpy.memmap`` of float32 or float64 may be larger than the memory. Blocks of 64
+    rows are visited in random order and mixed with 32,767 others. Rows that are held out by
+    `early_stopping`, sample weights, derivatives and other dtypes are copied.
 
     References
     ----------
@@ -372,7 +375,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Coordinates, in any unit.
+            Coordinates, in any unit. Large ones may be a ``numpy.memmap``, see the notes.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Values, in any unit.
         sample_weight : array-like of shape (n_samples,), optional
@@ -454,15 +457,14 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         )
         curve = self.loss_curve_ if continued else np.empty(0)
         optimizer = self._adam(problem.stack, problem.solver, getattr(self, "_adam_state", None))
-        batch_size = self._batch_size()
         with Interruption() as interruption:
             history = train(
                 problem.stack,
                 problem.rows,
                 problem.objective,
                 optimizer,
-                [problem.rate] * ceil(problem.rows.n_rows / batch_size),
-                batch_size=batch_size,
+                [problem.rate] * ceil(problem.rows.n_rows / problem.batch_size),
+                batch_size=problem.batch_size,
                 generators=[problem.generator],
                 monitor=Monitor(interruption=interruption),
             )
@@ -578,7 +580,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
                     problem.objective,
                     self._adam(stack, problem.solver),
                     learning_rates(self.learning_rate, problem.rate, self.max_iter),
-                    batch_size=self._batch_size(),
+                    batch_size=problem.batch_size,
                     generators=[problem.generator],
                     monitor=Monitor(progress, stopping, interruption, checkpoint),
                 )
@@ -627,7 +629,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
             problem.objective,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
-            batch_size=self._batch_size(),
+            batch_size=problem.batch_size,
             max_iter=self.max_iter,
         )
 
@@ -646,9 +648,6 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         }
         weights = problem.stack.parameters.numpy(force=True)
         return Checkpoint(self.checkpoint, joblib.hash([parameters, *problem.table, weights]))
-
-    def _batch_size(self) -> int:
-        return AUTO_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size)
 
     def _adam(self, stack: SirenStack, solver: str, state: AdamState | None = None) -> Adam:
         basis = Eigenbasis(stack) if solver == "soap" else None
@@ -703,7 +702,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
 
 def _stages(problem: Problem) -> list[JetRows]:
     """Return what least squares fit: values that a Laplacian implies, then what is known alone."""
-    rows, stages = problem.rows, []
+    rows, stages = problem.copied_rows, []
     if rows.implied is not None and rows.implied.any() and "gradient" not in problem.layout.kinds:
         stages.append(problem.objective.jet_rows(rows))
     rows.forget_implied()

@@ -68,8 +68,8 @@ class Table(NamedTuple):
             weight = None if np.ptp(weight) == 0 else weight / weight.mean()
         return cls(X, y, weight)
 
-    def take(self, index: NDArray[np.intp]) -> Table:
-        """Return the rows at `index`."""
+    def take(self, index: NDArray[np.intp] | slice) -> Table:
+        """Return the rows at `index`: a view for a slice, else a copy."""
         weight = None if self.weight is None else self.weight[index]
         implied = None if self.implied is None else self.implied[index]
         return Table(self.X[index], self.y[index], weight, implied)
@@ -189,6 +189,12 @@ class TrainingRows(NamedTuple):
         """Number of rows of each network, the longest set's where they differ."""
         return self.coordinates.shape[1]
 
+    def chunks(self) -> Iterator[TrainingRows]:
+        """Yield all rows, without what is implied, some at a time."""
+        for chunk in gen_batches(self.n_rows, CHUNK_SIZE):
+            weight = None if self.weight is None else self.weight[:, chunk]
+            yield TrainingRows(self.coordinates[:, chunk], self.targets[:, chunk], weight)
+
     def forget_implied(self) -> None:
         """Leave the targets that are no data out of what is fitted from here on."""
         if self.implied is not None:
@@ -219,7 +225,7 @@ class TrainingRows(NamedTuple):
                 yield self
         lengths = self.lengths or [self.n_rows] * len(generators)
         orders = [
-            islice(_shuffled(n_rows, batch_size, generator), first, None)
+            islice(in_batches(_epochs(n_rows, generator), batch_size), first, None)
             for n_rows, generator in zip(lengths, generators, strict=True)
         ]
         while True:
@@ -251,13 +257,29 @@ def to_tensor(table: Array, scaling: AffineMap, device: torch.device, dtype: tor
     return normalized.to(device)
 
 
-def _shuffled(n_rows: int, batch_size: int, draw: torch.Generator) -> Iterator[Tensor]:
-    order = torch.empty(0, dtype=torch.int64)
+def in_batches(pieces: Iterator[Tensor], batch_size: int) -> Iterator[Tensor]:
+    """Divide an endless sequence of pieces into batches of equal size.
+
+    Parameters
+    ----------
+    pieces : iterator of Tensor of shape (n,)
+    batch_size : int
+
+    Yields
+    ------
+    batch : Tensor of shape (batch_size,)
+    """
+    rest = next(pieces)
     while True:
-        while len(order) < batch_size:
-            order = torch.cat([order, torch.randperm(n_rows, generator=draw)])
-        batch, order = order[:batch_size], order[batch_size:]
+        while len(rest) < batch_size:
+            rest = torch.cat([rest, next(pieces)])
+        batch, rest = rest[:batch_size], rest[batch_size:]
         yield batch
+
+
+def _epochs(n_rows: int, draw: torch.Generator) -> Iterator[Tensor]:
+    while True:
+        yield torch.randperm(n_rows, generator=draw)
 
 
 def _take(part: Tensor, index: Tensor) -> Tensor:

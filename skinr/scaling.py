@@ -44,7 +44,9 @@ class AffineMap(NamedTuple):
         -------
         scaling : AffineMap
         """
-        low, high = (np.asarray(f(table, axis=0), np.float64) for f in (np.min, np.max))
+        chunks = (table[chunk] for chunk in gen_batches(len(table), CHUNK_SIZE))
+        extremes = np.array([(part.min(axis=0), part.max(axis=0)) for part in chunks], np.float64)
+        low, high = extremes[:, 0].min(axis=0), extremes[:, 1].max(axis=0)
         return cls(low / 2 + high / 2, high / 2 - low / 2)
 
     @classmethod

@@ -44,8 +44,9 @@ class SirenSearchCV(GridSearchCV):
     in less time than one after the other: all candidates and folds that agree in everything but
     `omega_0`, `hidden_omega_0`, `weight_scale`, `first_layer_init`, `learning_rate_init`,
     `alpha`, `normalize_X`, `normalize_y` and `random_state`. Those of another solver than "adam"
-    (which "auto" takes for tables of about a thousand rows), and those that need `early_stopping`,
-    `max_time`, `checkpoint` or derivatives, are fitted one by one.
+    (which "auto" takes for tables of about a thousand rows), those that need `early_stopping`,
+    `max_time`, `checkpoint` or derivatives, and those of tables of more than 2**24 numbers are
+    fitted one by one.
 
     Parameters
     ----------

@@ -17,6 +17,7 @@ from skinr.losses import Objective
 from skinr.network import SirenStack
 from skinr.optimizers import Adam
 from skinr.rows import TrainingRows
+from skinr.stored_rows import Rows
 
 CHECK_INTERVAL = 10
 """Updates between two looks at the loss."""
@@ -260,7 +261,7 @@ class Monitor(NamedTuple):
 @torch.no_grad()
 def train(
     stack: SirenStack,
-    rows: TrainingRows,
+    rows: Rows,
     objective: Objective,
     optimizer: Adam,
     rates: Sequence[float],
@@ -274,7 +275,7 @@ def train(
     Parameters
     ----------
     stack : SirenStack of K networks
-    rows : TrainingRows
+    rows : TrainingRows or StoredRows
     objective : Objective
     optimizer : Adam
     rates : sequence of float
@@ -288,7 +289,7 @@ def train(
     -------
     history : History
     """
-    losses = rows.targets.new_full((len(rates), len(stack)), nan)
+    losses = stack.parameters.new_full((len(rates), len(stack)), nan)
     safeguard = Safeguard(optimizer, objective.baseline(rows, batch_size))
     stopping_state = monitor.stopping.state if monitor.stopping else {}
     state = {"losses": losses, **safeguard.state, **stopping_state}

@@ -2,7 +2,11 @@
 
 import json
 import platform
+import resource
+import sys
+from concurrent.futures import ProcessPoolExecutor
 from itertools import permutations
+from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
@@ -42,6 +46,18 @@ def time_rounds(functions, n_rounds):
             functions[function]()
             seconds[index, function] = perf_counter() - start
     return seconds[WARM_UP:]
+
+
+def in_a_fresh_process(function, *arguments):
+    """Call a function of a module in a process of its own, and return what it returns."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(function, *arguments).result()
+
+
+def peak_megabytes(who=resource.RUSAGE_SELF):
+    """Return the most memory that this process has had, or the largest of its children."""
+    per_megabyte = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(who).ru_maxrss / per_megabyte
 
 
 def environment():

@@ -11,15 +11,18 @@ their number.
 
 import argparse
 import resource
-import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from common import PHOTOGRAPHS, describe_environment, write_json
+from common import (
+    PHOTOGRAPHS,
+    describe_environment,
+    in_a_fresh_process,
+    peak_megabytes,
+    write_json,
+)
 from joblib import effective_n_jobs
 from joblib.externals.loky import get_reusable_executor
 from PIL import Image
@@ -117,8 +120,8 @@ def fit_file(path, options):
         "seconds to fit": fitted - start,
         "seconds to predict": end - fitted,
         "psnr": float(20 * np.log10(255) - 10 * np.log10(error)),
-        "megabytes": megabytes(resource.RUSAGE_SELF)
-        + (n_workers * megabytes(resource.RUSAGE_CHILDREN) if n_workers > 1 else 0),
+        "megabytes": peak_megabytes()
+        + (n_workers * peak_megabytes(resource.RUSAGE_CHILDREN) if n_workers > 1 else 0),
     }
 
 
@@ -128,20 +131,12 @@ def warm_up(options):
     model.set_params(regressor__max_iter=1).fit(np.zeros((TILE_SIZE, 8 * TILE_SIZE, 3), np.uint8))
 
 
-def megabytes(who):
-    per_megabyte = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(who).ru_maxrss / per_megabyte
-
-
 def size(n_megapixels, options):
     """Fit a picture of some size from a file in a fresh process."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process,
-    ):
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
         Image.fromarray(mirrored(n_megapixels)).save(path, compress_level=1)
-        result = process.submit(fit_file, path, options).result()
+        result = in_a_fresh_process(fit_file, path, options)
     print(
         f"{result['pixels'] / 1e6:>10.2f}{result['tiles']:>8}{result['seconds to fit']:>12.1f}"
         f"{result['seconds to predict']:>12.1f}{result['psnr']:>10.2f}{result['megabytes']:>12.0f}",
