@@ -72,6 +72,21 @@ class Evaluation(NamedTuple):
     loss: float
 
 
+class Findings(NamedTuple):
+    """What one network has found out about a table, for others of the same.
+
+    Parameters
+    ----------
+    noise : float
+        The c that :class:`LeastSquaresFit` describes.
+    close_enough : float
+        A mean squared residual below which more steps are of no use.
+    """
+
+    noise: float
+    close_enough: float
+
+
 class LeastSquaresFit:
     r"""One network on its way to the rows of a small table.
 
@@ -89,6 +104,10 @@ class LeastSquaresFit:
         Of one network, in float64 on the CPU; updated in place.
     rows : TrainingRows
         The same, with no target missing.
+    found : Findings, optional
+        Spares the search for the noise.
+    anchor : Tensor of shape (1, n_parameters), optional
+        The initial weights, where the stack has others.
 
     Attributes
     ----------
@@ -105,9 +124,16 @@ class LeastSquaresFit:
     .. [2] Madsen, Nielsen, Tingleff. Methods for Non-Linear Least Squares Problems. DTU, 2004.
     .. [3] MacKay. Bayesian Interpolation. Neural Computation 4(3), 1992.
     .. [4] Foresee, Hagan. Gauss-Newton Approximation to Bayesian Learning. ICNN 1997.
+    .. [5] Rasmussen, Williams. Gaussian Processes for Machine Learning. MIT Press 2006.
     """
 
-    def __init__(self, stack: SirenStack, rows: TrainingRows) -> None:
+    def __init__(
+        self,
+        stack: SirenStack,
+        rows: TrainingRows,
+        found: Findings | None = None,
+        anchor: Tensor | None = None,
+    ) -> None:
         self.stack = stack
         self.evidence = -inf
         self.losses: list[float] = []
@@ -116,8 +142,12 @@ class LeastSquaresFit:
             torch.ones_like(rows.targets[0]) if rows.weight is None else rows.weight[0].sqrt()
         )
         self._invisible = INVISIBLE * float((rows.targets[0] * self._root_weight).square().mean())
-        self._start = stack.parameters.clone()
-        self._accept(self._evaluate(self._start))
+        self._found = found
+        if found is not None:
+            self._noise = found.noise
+            self._invisible = max(self._invisible, found.close_enough)
+        self._start = stack.parameters.clone() if anchor is None else anchor
+        self._accept(self._evaluate(stack.parameters.clone()))
         self._damping = FIRST_DAMPING * self._scale()
         self._reviews: list[float] = []
         self._is_stuck = False
@@ -135,11 +165,44 @@ class LeastSquaresFit:
         recent = self._reviews[-PATIENCE - 1 :]
         return len(recent) > PATIENCE and recent[0] - min(recent[1:]) < LEAST_GAIN
 
+    @property
+    def noise(self) -> float:
+        """The noise c as of the last :meth:`review`."""
+        return self._noise
+
+    @property
+    def anchor(self) -> Tensor:
+        """The initial weights, near which the prior holds those of the fit."""
+        return self._start
+
+    def history(self, interruption: str | None) -> History:
+        """Return the course of the fit, and what ended it."""
+        return History(np.array(self.losses)[:, None], None, np.zeros(1), interruption)
+
+    def noise_of_rows(self) -> Tensor:
+        r"""Return the standard deviation (p,) of the noise of each output, at weight 1.
+
+        With :math:`K = S + c` the linearised residuals are :math:`c K^{-1} t` for targets t, of
+        covariance :math:`\sigma^2 c K^{-1}`.
+        """
+        solved, diagonal = self._leave_one_out()
+        return (self._noise * solved.square().sum(dim=0) / diagonal.sum(dim=0)).sqrt()
+
+    def error_of_unseen(self) -> float:
+        r"""Return the root mean square of what is missed of a row that all others predict.
+
+        :math:`[K^{-1} t]_i / [K^{-1}]_{ii}` for row i, in the linearised model ([5]_, section
+        5.4.2).
+        """
+        solved, diagonal = self._leave_one_out()
+        return float((solved / diagonal).square().mean().sqrt())
+
     def review(self) -> None:
-        """Take the noise of the largest evidence."""
-        target = self._at.residual + self._times_jacobian(self._at.parameters - self._start)
-        candidates = [self._scale() * noise for noise in NOISES]
-        self.evidence, self._noise = max((self._evidence_of(c, target), c) for c in candidates)
+        """Take the noise of the largest evidence, where none has been found."""
+        if self._found is None:
+            target = self._linear_target()
+            candidates = [self._scale() * noise for noise in NOISES]
+            self.evidence, self._noise = max((self._evidence_of(c, target), c) for c in candidates)
         self._reviews.append(log(max(self._objective(self._at), TINY)))
 
     def step(self) -> None:
@@ -224,6 +287,22 @@ class LeastSquaresFit:
         misfit = float(whitened.square().mean())
         return -float(factor.diagonal().log().mean()) - log(max(misfit, TINY)) / 2
 
+    def _linear_target(self) -> Tensor:
+        """Return what the linearised model has to explain (n, p) from the initial weights on."""
+        return self._at.residual + self._times_jacobian(self._at.parameters - self._start)
+
+    def _leave_one_out(self) -> tuple[Tensor, Tensor]:
+        """Return the targets solved by S + c, and the diagonal of its inverse, both (n, p).
+
+        c is the noise, or as much more as S, whose noise was chosen before the last steps, needs.
+        """
+        target = self._linear_target()
+        factors = (self._factor(self._noise * 10.0**rise) for rise in range(MAX_ATTEMPTS))
+        factor = next(factor for factor in factors if factor is not None)
+        solved = torch.cholesky_solve(target.view(-1, 1), factor)
+        diagonal = torch.cholesky_inverse(factor).diagonal()
+        return solved.view_as(target), diagonal.view_as(target)
+
     def _objective(self, evaluation: Evaluation) -> float:
         moved = (evaluation.parameters - self._start) / self.stack.frequencies
         return evaluation.loss + self._noise * moved.square().sum().item()
@@ -262,9 +341,9 @@ class LeastSquaresFit:
 
 
 @torch.no_grad()
-def fit_least_squares(
+def fit_most_probable(
     stack: SirenStack, rows: TrainingRows, max_iter: int, monitor: Monitor
-) -> tuple[SirenStack, History]:
+) -> tuple[LeastSquaresFit, int, str | None]:
     """Fit the one of several networks that makes a small table most probable.
 
     Parameters
@@ -280,11 +359,19 @@ def fit_least_squares(
 
     Returns
     -------
-    stack : SirenStack
-        The one that was chosen.
-    history : History
+    fit : LeastSquaresFit
+    chosen : int
+        Which network it is of.
+    interruption : str or None
+        What ended the fit before its time.
     """
-    fit = LeastSquaresFit(stack.take(_most_probable(stack, rows)), rows)
+    chosen = _most_probable(stack, rows)
+    fit = LeastSquaresFit(stack.take(chosen), rows)
+    return fit, chosen, descend(fit, max_iter, monitor)
+
+
+def descend(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None:
+    """Take steps until the fit has converged, and return what ended it before its time."""
     interruption = None
     for n_iter in range(max_iter):
         if n_iter % REVIEW_INTERVAL == 0:
@@ -294,9 +381,7 @@ def fit_least_squares(
         interruption = monitor.interrupted_by
         if fit.has_converged or interruption:
             break
-    if len(fit.losses) == max_iter:
-        interruption = None
-    return fit.stack, History(np.array(fit.losses)[:, None], None, np.zeros(1), interruption)
+    return None if len(fit.losses) == max_iter else interruption
 
 
 def _most_probable(stack: SirenStack, rows: TrainingRows) -> int:

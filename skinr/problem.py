@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skinr.device import resolve_device
+from skinr.ensemble import members_of, to_stack
+from skinr.error_bars import deal, n_left_out
 from skinr.frequency import candidate_frequencies, omega_0_from_density
 from skinr.losses import Objective
 from skinr.network import Architecture, SirenStack
@@ -59,16 +62,20 @@ class Problem(NamedTuple):
     units : Units
     solver : {"adam", "lm"}
     stack : SirenStack
-        Of one network, or of those from which least squares choose one.
+        Of the members of the ensemble or the one network; for least squares, for each member of
+        those from which they choose one.
     rows : TrainingRows
         `training` as tensors.
     held_out : TrainingRows or None
         The rows that `early_stopping` holds out.
+    unseen : TrainingRows or None
+        Values of rows that members are not fitted to, in the units of `units.y`, one member after
+        the other.
     objective : Objective
     rate : float
         The highest learning rate.
-    generator : torch.Generator
-        Draws the order of the rows.
+    generators : list of torch.Generator
+        Of each member: draws the order of the rows.
     """
 
     table: Table
@@ -79,9 +86,10 @@ class Problem(NamedTuple):
     stack: SirenStack
     rows: TrainingRows
     held_out: TrainingRows | None
+    unseen: TrainingRows | None
     objective: Objective
     rate: float
-    generator: torch.Generator
+    generators: list[torch.Generator]
 
 
 def prepare(
@@ -125,13 +133,20 @@ def prepare(
         table, layout = with_implied_values(table, layout)
     units = regressor._units if continued else _new_units(regressor, table, layout)
     random = check_random_state(regressor.random_state)
-    generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
+    generators = [
+        torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
+        for _ in range(regressor.n_estimators)
+    ]
     solver = "adam" if is_piece else _choose_solver(regressor, table, layout)
-    stack = _make_stack(regressor, table, layout, generator, solver, continued=continued)
+    stack = _make_stack(regressor, table, layout, generators, solver, continued=continued)
     training, validation = table, None
     if regressor.early_stopping and not is_piece:
         training, validation = _hold_out(regressor, table, random)
     scaling, objective = _objective(regressor, table, layout, units, stack)
+    rows = _to_rows(training, units.X, scaling, stack)
+    unseen = None
+    if solver == "adam" and len(generators) > 1:
+        rows, unseen = _leave_out(rows, training, validation, layout, units, stack, random)
     return Problem(
         table=table,
         training=training,
@@ -139,11 +154,12 @@ def prepare(
         units=units,
         solver=solver,
         stack=stack,
-        rows=_to_rows(training, units, scaling, stack),
-        held_out=None if validation is None else _to_rows(validation, units, scaling, stack),
+        rows=rows,
+        held_out=None if validation is None else _to_rows(validation, units.X, scaling, stack),
+        unseen=unseen,
         objective=objective,
         rate=_peak_rate(regressor, stack, layout),
-        generator=generator,
+        generators=generators,
     )
 
 
@@ -250,7 +266,7 @@ def _make_stack(
     regressor: SirenRegressor,
     table: Table,
     layout: Layout,
-    generator: torch.Generator,
+    generators: list[torch.Generator],
     solver: str,
     *,
     continued: bool,
@@ -268,14 +284,16 @@ def _make_stack(
         hidden_omegas = [float(regressor.hidden_omega_0)] * len(omegas)
     if continued:
         _check_same_network(regressor, architecture, omegas[0], hidden_omegas[0])
-        return SirenStack.from_networks([regressor.network_.to(device)], dtype)
-    start = generator.get_state()
-    twins = [torch.Generator().set_state(start) for _ in omegas[1:]]
+        return to_stack(regressor.network_.to(device), dtype)
+    draws = []
+    for generator in generators:
+        start = generator.get_state()
+        draws += [generator, *(torch.Generator().set_state(start) for _ in omegas[1:])]
     return SirenStack.initialize(
         architecture,
-        omegas,
-        hidden_omegas,
-        [generator, *twins],
+        omegas * len(generators),
+        hidden_omegas * len(generators),
+        draws,
         first_layer_init=regressor.first_layer_init,
         weight_scale=regressor.weight_scale,
         device=device,
@@ -309,17 +327,15 @@ def _check_same_network(
     regressor: SirenRegressor, architecture: Architecture, omega_0: float, hidden_omega_0: float
 ) -> None:
     fitted = regressor.network_
-    if (architecture, omega_0, hidden_omega_0) != (
-        fitted.architecture,
-        fitted.omega_0,
-        fitted.hidden_omega_0,
-    ):
+    shape = fitted.architecture, fitted.omega_0, fitted.hidden_omega_0, len(members_of(fitted))
+    if shape != (architecture, omega_0, hidden_omega_0, regressor.n_estimators):
         raise ValueError(
             "Going on from a fitted network keeps its shape and frequencies: it has "
-            f"{fitted.architecture}, omega_0={fitted.omega_0} and "
-            f"hidden_omega_0={fitted.hidden_omega_0}; data and parameters now ask for "
-            f"{architecture}, omega_0={omega_0} and hidden_omega_0={hidden_omega_0}. "
-            "Set warm_start=False, or clone the estimator, to start anew."
+            f"{fitted.architecture}, omega_0={fitted.omega_0}, "
+            f"hidden_omega_0={fitted.hidden_omega_0} and {shape[-1]} members; data and parameters "
+            f"now ask for {architecture}, omega_0={omega_0}, hidden_omega_0={hidden_omega_0} and "
+            f"n_estimators={regressor.n_estimators}. Set warm_start=False, or clone the estimator, "
+            "to start anew."
         )
 
 
@@ -346,6 +362,32 @@ def _peak_rate(regressor: SirenRegressor, stack: SirenStack, layout: Layout) -> 
     return min(AUTO_LEARNING_RATE, stable / speed) if speed else AUTO_LEARNING_RATE
 
 
-def _to_rows(table: Table, units: Units, scaling: AffineMap, stack: SirenStack) -> TrainingRows:
+def _leave_out(
+    rows: TrainingRows,
+    training: Table,
+    validation: Table | None,
+    layout: Layout,
+    units: Units,
+    stack: SirenStack,
+    random: np.random.RandomState,
+) -> tuple[TrainingRows, TrainingRows | None]:
+    """Return the rows that each member is fitted to, and others for it to be judged by."""
+    if validation is not None:
+        parts = deal(len(validation.X), len(stack), ceil(len(validation.X) / len(stack)), random)
+        unseen = validation.take(parts.ravel())
+    elif len(training.X) > 1:
+        n_rows = len(training.X)
+        parts = deal(n_rows, len(stack), n_left_out(n_rows, len(stack)), random)
+        own = [np.setdiff1d(np.arange(n_rows), part) for part in parts]
+        rows = rows._replace(own=torch.from_numpy(np.stack(own)).to(rows.targets.device))
+        unseen = training.take(parts.ravel())
+    else:
+        return rows, None
+    return rows, _to_rows(layout.values_of(unseen), units.X, units.y, stack)
+
+
+def _to_rows(
+    table: Table, X_scaling: AffineMap, y_scaling: AffineMap, stack: SirenStack
+) -> TrainingRows:
     device, dtype = stack.parameters.device, stack.parameters.dtype
-    return TrainingRows.from_table(table, units.X, scaling, device=device, dtype=dtype)
+    return TrainingRows.from_table(table, X_scaling, y_scaling, device=device, dtype=dtype)

@@ -9,7 +9,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from skinr import SirenRegressor
 from skinr.frequency import CANDIDATES
-from skinr.least_squares import LeastSquaresFit, fit_least_squares
+from skinr.least_squares import LeastSquaresFit, fit_most_probable
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
 from skinr.rows import TrainingRows
@@ -241,8 +241,8 @@ def test_progress_is_shown():
     X = torch.linspace(-1, 1, 20, dtype=torch.float64)[None, :, None]
     seen = []
     monitor = Monitor(progress=lambda n_iter, losses: seen.append((n_iter, losses.item())))
-    fitted, history = fit_least_squares(stack, TrainingRows(X, X.sin()), 20, monitor)
+    fit, *_ = fit_most_probable(stack, TrainingRows(X, X.sin()), 20, monitor)
     assert [n_iter for n_iter, _ in seen] == [10, 20][: len(seen)]
-    assert len(history.losses) <= 20
-    residual = evaluate(fitted, X) - X.sin()
+    assert len(fit.losses) <= 20
+    residual = evaluate(fit.stack, X) - X.sin()
     assert residual.square().mean() < 1e-6

@@ -195,7 +195,7 @@ def changed(content, change):
 
 
 HOSTILE = {
-    "a later format": (lambda d, a: d.update(format=2), "a newer skinr reads it"),
+    "a later format": (lambda d, a: d.update(format=3), "a newer skinr reads it"),
     "no format": (lambda d, a: d.pop("format"), "it has no 'format'"),
     "an unknown parameter": (lambda d, a: d["parameters"].update(extra=1), "extra"),
     "an impossible parameter": (lambda d, a: d["parameters"].update(max_iter=0), "max_iter"),
