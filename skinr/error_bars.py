@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import sqrt
+from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
@@ -18,17 +18,14 @@ from skinr.passes import evaluate
 from skinr.rows import TrainingRows
 from skinr.scaling import Units
 
-FEWEST_PARTS = 10
-"""Parts that the rows are dealt into, of which each member leaves one out; or one a member."""
+LEFT_OUT = 0.1
+"""Share of the rows that a pair of members is not fitted to."""
 
-MOST_LEFT_OUT = 1000
-"""Rows that a member leaves out: the noise is known to one percent by them."""
+MOST_LEFT_OUT = 2000
+"""As many rows at most: the noise is known to one or two percent by those of a few pairs."""
 
 QUANTILE = 0.975
-"""Where the deviation of few members and that of many are to mean the same: the 95% interval."""
-
-NOISES = np.geomspace(1e-10, 10, 500)
-"""Variances that the noise is chosen from, in units of the mean squared residual, 5% apart."""
+"""The end of the 95% interval, which is what deviations are to be right about."""
 
 Values = NDArray[np.floating[Any]]
 
@@ -87,76 +84,73 @@ def spread(values: Tensor) -> Tensor:
     return values.std(dim=0) * factor
 
 
-def deal(
-    n_rows: int, n_members: int, share: int, random: np.random.RandomState
-) -> NDArray[np.intp]:
-    """Deal rows to members at random, different ones to each as far as they go.
+def deal_to_pairs(
+    n_rows: int, n_members: int, random: np.random.RandomState
+) -> list[NDArray[np.intp]]:
+    """Choose rows at random for each pair of members to leave out.
 
     Parameters
     ----------
     n_rows, n_members : int
-    share : int
-        Rows that each member gets.
+        At least 2 of each.
     random : RandomState
 
     Returns
     -------
-    index : ndarray of shape (n_members, share)
+    parts : list of ndarray
+        Of each pair, of equal size, different ones as far as there are enough. Without a second
+        one the last member goes with the last pair.
     """
-    turns = np.arange(n_members * share).reshape(n_members, share) % n_rows
-    dealt: NDArray[np.intp] = random.permutation(n_rows)[turns]
-    return dealt
-
-
-def n_left_out(n_rows: int, n_members: int) -> int:
-    """Return how many of the rows a member is not fitted to."""
-    return min(max(1, n_rows // max(n_members, FEWEST_PARTS)), MOST_LEFT_OUT)
+    n_pairs = n_members // 2
+    size = min(max(1, int(LEFT_OUT * n_rows)), MOST_LEFT_OUT)
+    turns = np.arange(n_pairs * size).reshape(n_pairs, size) % n_rows
+    return list(random.permutation(n_rows)[turns])
 
 
 @torch.no_grad()
 def noise_of_unseen(stack: SirenStack, rows: TrainingRows) -> NDArray[np.float64]:
     r"""Return the standard deviation of the noise, from rows that members were not fitted to.
 
-    The residual of such a row under its member is the error of the function and noise:
-    :math:`N(0, s^2 + \sigma^2 / \text{weight})`, s being the :func:`spread`. :math:`\sigma` is
-    what makes the residuals most probable. A member that has memorised the noise of its own rows
-    does not hide it so.
+    Residuals of one row under two members that have not seen it have the noise in common, and what
+    all members miss, but not what sets the members apart: the mean of their products is
+    :math:`\sigma^2`, and the mean over all pairs of U members is :math:`\bar r^2 - s^2 / U` for
+    residuals of mean :math:`\bar r` and standard deviation s. Members that have memorised the noise
+    of their own rows do not hide it so. As intervals are to hold 95% of new values, wherever the
+    errors are, :math:`\sigma^2` is taken from the quantile of the products in place of their mean,
+    as split conformal prediction does ([1]_).
 
     Parameters
     ----------
     stack : SirenStack of K networks
     rows : TrainingRows
-        Values alone, in one set: as many rows for each member, one member after the other. NaN
-        marks a value that a row does not have.
+        Values alone, in G sets, the first for the first K // G networks, and so on. NaN marks a
+        value that a row does not have.
 
     Returns
     -------
     noise : ndarray of shape (n_outputs,)
-        In units of the targets; 0 for an output without any value.
+        For rows of weight 1, in units of the targets; 0 for an output without any value.
+
+    References
+    ----------
+    .. [1] Lei, G'Sell, Rinaldo, Tibshirani, Wasserman. Distribution-Free Predictive Inference for
+       Regression. Journal of the American Statistical Association 113, 2018.
     """
-    n_members, n_outputs = len(stack), stack.architecture.n_outputs
-    predictions = evaluate(stack, rows.coordinates).double()
-    own = predictions.view(n_members, n_members, -1, n_outputs).diagonal().permute(2, 0, 1)
-    squares = (rows.targets[0].double() - own.reshape(-1, n_outputs)).square()
-    variances = spread(predictions).square()
-    weight = torch.ones_like(squares[:, 0]) if rows.weight is None else rows.weight[0, :, 0]
-    return np.array(
-        [
-            _most_probable(*(part.cpu().numpy() for part in (square, variance, weight.double())))
-            for square, variance in zip(squares.T, variances.T, strict=True)
-        ]
-    )
+    n_sets, n_rows, n_outputs = rows.targets.shape
+    n_judges = len(stack) // n_sets
+    predictions = evaluate(stack, rows.coordinates.flatten(0, 1)[None])[: n_sets * n_judges]
+    shape = n_sets, n_judges, n_sets, n_rows, n_outputs
+    own = predictions.double().view(shape).diagonal(dim1=0, dim2=2).permute(0, 3, 1, 2)
+    residuals = rows.targets.double() - own
+    products = residuals.mean(dim=0).square() - residuals.var(dim=0) / n_judges
+    if rows.weight is not None:
+        products *= rows.weight
+    columns = products.flatten(0, 1).T.cpu().numpy()
+    variances = [_quantile(column[np.isfinite(column)]) for column in columns]
+    return np.sqrt(variances) / float(ndtri(QUANTILE))
 
 
-def _most_probable(squares: Values, variances: Values, weight: Values) -> float:
-    """Return the noise under which squared residuals are most probable, 0 if there are none."""
-    known = np.isfinite(squares)
-    squares, variances, weight = squares[known], variances[known], weight[known]
-    if not squares.any():
-        return 0.0
-
-    def surprise(noise: float) -> float:
-        total = variances + noise / weight
-        return float(np.sum(np.log(total) + squares / total))
-
-    return sqrt(min(NOISES * np.mean(weight * squares), key=surprise))
+def _quantile(products: NDArray[np.float64]) -> float:
+    """Return what 95% of new products do not exceed, counting the next one in; 0 if negative."""
+    rank = min(len(products), ceil((2 * QUANTILE - 1) * (len(products) + 1)))
+    return max(0.0, float(np.sort(products)[rank - 1])) if rank else 0.0

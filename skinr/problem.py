@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skinr.device import resolve_device
 from skinr.ensemble import members_of, to_stack
-from skinr.error_bars import deal, n_left_out
+from skinr.error_bars import deal_to_pairs
 from skinr.frequency import candidate_frequencies, omega_0_from_density
 from skinr.losses import Objective
 from skinr.network import Architecture, SirenStack
@@ -69,8 +68,8 @@ class Problem(NamedTuple):
     held_out : TrainingRows or None
         The rows that `early_stopping` holds out.
     unseen : TrainingRows or None
-        Values of rows that members are not fitted to, in the units of `units.y`, one member after
-        the other.
+        Values of rows that members are not fitted to, in the units of `units.y`: a set that none
+        of them is, or one for each pair.
     objective : Objective
     rate : float
         The highest learning rate.
@@ -371,19 +370,20 @@ def _leave_out(
     stack: SirenStack,
     random: np.random.RandomState,
 ) -> tuple[TrainingRows, TrainingRows | None]:
-    """Return the rows that each member is fitted to, and others for it to be judged by."""
+    """Return the rows that each member is fitted to, and others for them to be judged by."""
+    n_rows, n_members = len(training.X), len(stack)
     if validation is not None:
-        parts = deal(len(validation.X), len(stack), ceil(len(validation.X) / len(stack)), random)
-        unseen = validation.take(parts.ravel())
-    elif len(training.X) > 1:
-        n_rows = len(training.X)
-        parts = deal(n_rows, len(stack), n_left_out(n_rows, len(stack)), random)
-        own = [np.setdiff1d(np.arange(n_rows), part) for part in parts]
+        unseen = [validation]
+    elif n_rows > 1:
+        parts = deal_to_pairs(n_rows, n_members, random)
+        unseen = [training.take(part) for part in parts]
+        kept = [np.setdiff1d(np.arange(n_rows), part) for part in parts]
+        own = [kept[min(k // 2, len(kept) - 1)] for k in range(n_members)]
         rows = rows._replace(own=torch.from_numpy(np.stack(own)).to(rows.targets.device))
-        unseen = training.take(parts.ravel())
     else:
         return rows, None
-    return rows, _to_rows(layout.values_of(unseen), units.X, units.y, stack)
+    sets = [_to_rows(layout.values_of(table), units.X, units.y, stack) for table in unseen]
+    return rows, TrainingRows.join(sets, sets[0].n_rows)
 
 
 def _to_rows(
