@@ -78,7 +78,7 @@ class Findings(NamedTuple):
     Parameters
     ----------
     noise : float
-        The c that :class:`LeastSquaresFit` describes.
+        The c that :class:`LeastSquaresFit` describes, over the mean of the diagonal of S.
     close_enough : float
         A mean squared residual below which more steps are of no use.
     """
@@ -144,7 +144,6 @@ class LeastSquaresFit:
         self._invisible = INVISIBLE * float((rows.targets[0] * self._root_weight).square().mean())
         self._found = found
         if found is not None:
-            self._noise = found.noise
             self._invisible = max(self._invisible, found.close_enough)
         self._start = stack.parameters.clone() if anchor is None else anchor
         self._accept(self._evaluate(stack.parameters.clone()))
@@ -167,8 +166,8 @@ class LeastSquaresFit:
 
     @property
     def noise(self) -> float:
-        """The noise c as of the last :meth:`review`."""
-        return self._noise
+        """The noise c as of the last :meth:`review`, over the mean of the diagonal of S."""
+        return self._noise / self._scale()
 
     @property
     def anchor(self) -> Tensor:
@@ -178,6 +177,14 @@ class LeastSquaresFit:
     def history(self, interruption: str | None) -> History:
         """Return the course of the fit, and what ended it."""
         return History(np.array(self.losses)[:, None], None, np.zeros(1), interruption)
+
+    def variance_of_functions(self) -> float:
+        r"""Return the mean variance that the prior gives the values, :math:`t^T K^{-1} t / m` of S.
+
+        K and t are those of :meth:`noise_of_rows`.
+        """
+        solved, _ = self._leave_one_out()
+        return float((solved * self._linear_target()).mean()) * self._scale()
 
     def noise_of_rows(self) -> Tensor:
         r"""Return the standard deviation (p,) of the noise of each output, at weight 1.
@@ -198,8 +205,10 @@ class LeastSquaresFit:
         return float((solved / diagonal).square().mean().sqrt())
 
     def review(self) -> None:
-        """Take the noise of the largest evidence, where none has been found."""
-        if self._found is None:
+        """Take the noise that has been found, or that of the largest evidence."""
+        if self._found is not None:
+            self._noise = self._found.noise * self._scale()
+        else:
             target = self._linear_target()
             candidates = [self._scale() * noise for noise in NOISES]
             self.evidence, self._noise = max((self._evidence_of(c, target), c) for c in candidates)

@@ -10,13 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skinr.least_squares import Findings, LeastSquaresFit, descend, fit_most_probable
+from skinr.least_squares import TINY, Findings, LeastSquaresFit, descend, fit_most_probable
 from skinr.network import SirenStack
+from skinr.passes import evaluate
 from skinr.rows import TrainingRows
 from skinr.training import History, Monitor
 
 CLOSE_ENOUGH = 0.03
 """Root mean square of the residuals at which a member is done, over that of unseen rows."""
+
+MOST_WIDENED = 100
+"""Times an output weight."""
 
 
 @torch.no_grad()
@@ -32,8 +36,10 @@ def fit_posterior(
     One network is fitted first; frequency and noise are what it finds. Then each member is fitted
     from initial weights of its own to targets with noise of that size added to them: if functions
     were linear in the weights, members would be draws from the posterior ([1]_, section 3; [2]_,
-    section 3). The noise sums to 0 over the members, so that their mean, the prediction, is not
-    disturbed by it. The first network goes on from where it is.
+    section 3). Away from the rows they keep to their initial functions, which are therefore made
+    as large as the evidence expects functions to be, up to the targets ([3]_, section 2). The
+    noise sums to 0 over the members, so that their mean, the prediction, is not disturbed by it.
+    The first network goes on from where it is.
 
     Parameters
     ----------
@@ -64,6 +70,8 @@ def fit_posterior(
        linear models. NeurIPS workshop on advances in approximate Bayesian inference, 2017.
     .. [2] Pearce, Leibfried, Brintrup, Zaki, Neely. Uncertainty in Neural Networks: Approximately
        Bayesian Ensembling. AISTATS 2020. arXiv:1810.05546.
+    .. [3] Osband, Aslanides, Cassirer. Randomized Prior Functions for Deep Reinforcement Learning.
+       NeurIPS 2018. arXiv:1806.03335.
     """
     n_candidates = len(stack) // len(generators)
     candidates = SirenStack.join([stack.take(k) for k in range(n_candidates)])
@@ -73,13 +81,16 @@ def fit_posterior(
         return first.stack, history, None
     noise = first.noise_of_rows()
     found = Findings(first.noise, (CLOSE_ENOUGH * first.error_of_unseen()) ** 2)
+    variance = first.variance_of_functions()
     members: list[SirenStack] = []
     for k, targets in enumerate(_perturbed(rows, noise, generators)):
         own = rows._replace(targets=targets[None])
         if k == 0:
             fit = LeastSquaresFit(first.stack, own, found, anchor=first.anchor)
         else:
-            fit = LeastSquaresFit(stack.take(k * n_candidates + chosen), own, found)
+            start = stack.take(k * n_candidates + chosen)
+            _widen(start, rows, variance)
+            fit = LeastSquaresFit(start, own, found)
         interruption = descend(fit, max_iter, monitor)
         if not (interruption and members):
             members.append(fit.stack)
@@ -89,6 +100,14 @@ def fit_posterior(
     if len(members) == 1:
         return first.stack, history, None
     return SirenStack.join(members), history, noise.numpy()
+
+
+def _widen(start: SirenStack, rows: TrainingRows, variance: float) -> None:
+    """Scale output weights so that functions are as large as that, or as the targets."""
+    expected = rows.targets[0].square().mean(dim=0).clamp_max(variance)
+    present = evaluate(start, rows.coordinates)[0].square().mean(dim=0)
+    weight, _ = start.layers(start.parameters)[-1]
+    weight *= (expected / present.clamp_min(TINY)).sqrt().clamp(1, MOST_WIDENED)
 
 
 def _perturbed(rows: TrainingRows, noise: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

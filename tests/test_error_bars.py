@@ -52,6 +52,33 @@ def test_the_width_grows_in_a_gap_and_beyond_the_rows(fitted):
     assert width(-1.8, 1.8) > 3 * among_rows
 
 
+def test_the_band_holds_an_oscillation_that_is_hidden_in_a_gap():
+    random = np.random.default_rng(0)
+    X = random.uniform(0, 8, (120, 1))
+    X[X > 4] += 2
+    y = np.sin(0.3 * (X[:, 0] + 2) ** 2) + random.normal(0, 0.2, 120)
+    model = SirenRegressor(n_estimators=8, random_state=0).fit(X, y)
+    hidden = np.linspace(4, 6, 200)[:, None]
+    mean, std = model.predict(hidden, return_std=True)
+    assert np.mean(np.abs(np.sin(0.3 * (hidden[:, 0] + 2) ** 2) - mean) < 1.96 * std) > 0.6
+
+
+def test_rows_in_one_place():
+    X, y = np.zeros((20, 2)), np.arange(20.0)
+    mean, std = SirenRegressor(n_estimators=3, random_state=0).fit(X, y).predict(X, return_std=True)
+    np.testing.assert_allclose(mean, 9.5, atol=1.5)
+    np.testing.assert_allclose(std, y.std(), rtol=0.8)
+
+
+def test_noise_alone_is_no_function():
+    random = np.random.default_rng(0)
+    X, y = random.uniform(-1, 1, (150, 1)), random.normal(0, 1, 150)
+    model = SirenRegressor(n_estimators=8, random_state=0).fit(X, y)
+    mean, std = model.predict(X, return_std=True)
+    assert np.abs(mean).max() < 0.8
+    assert 0.9 < std.mean() < 1.3
+
+
 def test_exact_rows_have_no_noise():
     X = np.random.default_rng(0).uniform(-1, 1, (100, 1))
     model = SirenRegressor(n_estimators=4, random_state=0).fit(X, truth(X))
