@@ -69,5 +69,5 @@ for row, (name, function) in zip(axes, FUNCTIONS.items(), strict=True):
         ax.plot(position, y, ".", color="black", markersize=3)
         ax.set_ylim(-3.5, 3.5)
         ax.set_title(f"{name}: {title}")
-figure.savefig(options.figures / "error_bars.png", dpi=80)
+figure.savefig(options.figures / "error_bars.png", dpi=70)
 print(f"figures in {options.figures.resolve()}")
