@@ -160,8 +160,8 @@ class SirenRegressor(
         Number of networks whose mean is the function. With two or more, :meth:`predict` has error
         bars; 8 are a good number. They differ in their initial weights and in the order of the
         rows. For "lm" each is fitted to targets with noise of the size that the rows show added to
-        them, as draws from a posterior. For "adam" each leaves another part of the rows out, a
-        tenth or less, or shares what `early_stopping` holds out, from which the noise is estimated.
+        them, as a draw from a posterior. For "adam" each pair leaves out a tenth of the rows, by
+        which the noise is estimated, or all do what `early_stopping` holds out.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the units of the previous one.
