@@ -1,6 +1,7 @@
 """SIREN implicit neural representations behind scikit-learn's estimator API."""
 
 from skinr.display import ActivationDisplay, LossCurveDisplay, ReconstructionDisplay
+from skinr.ensemble import SirenEnsemble
 from skinr.image import ImageCoordinateTransformer
 from skinr.image_regressor import ImageRegressor
 from skinr.network import Siren
@@ -14,6 +15,7 @@ __all__ = [
     "LossCurveDisplay",
     "ReconstructionDisplay",
     "Siren",
+    "SirenEnsemble",
     "SirenRegressor",
     "SirenSearchCV",
 ]

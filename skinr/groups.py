@@ -115,6 +115,7 @@ class Fit(NamedTuple):
         regressor = self.regressor
         return (
             regressor.early_stopping
+            or regressor.n_estimators > 1
             or regressor.max_time is not None
             or regressor.checkpoint is not None
             or not self.arguments.keys() <= {"X", "y", "sample_weight"}
@@ -247,7 +248,7 @@ class Run(NamedTuple):
         problem = prepare(fit.regressor, **fit.arguments, continued=False)
         state = fit.regressor._adam(problem.stack, "adam").state
         history = History(np.empty((0, 1)), None, np.zeros(1), None)
-        return cls(fit, problem, problem.stack, state, problem.generator.get_state(), history)
+        return cls(fit, problem, problem.stack, state, problem.generators[0].get_state(), history)
 
     @property
     def goes_alone(self) -> bool:

@@ -75,6 +75,21 @@ class Evaluation(NamedTuple):
     loss: float
 
 
+class Findings(NamedTuple):
+    """What one network has found out about a table, for others of the same.
+
+    Parameters
+    ----------
+    noise : float
+        The c that :class:`LeastSquaresFit` describes, over the mean of the diagonal of S.
+    close_enough : float
+        A mean squared residual below which more steps are of no use.
+    """
+
+    noise: float
+    close_enough: float
+
+
 class LeastSquaresFit:
     r"""One network on its way to the rows of a small table.
 
@@ -97,6 +112,12 @@ class LeastSquaresFit:
         Of one network, in float64 on the CPU; updated in place.
     rows : JetRows
         The same.
+    found : Findings, optional
+        Spares the search for the noise.
+    anchor : Tensor of shape (1, n_parameters), optional
+        The initial weights, where the stack has others.
+    earlier_losses : sequence of float, default=()
+        Of a fit that this one goes on from.
 
     Attributes
     ----------
@@ -113,12 +134,20 @@ class LeastSquaresFit:
     .. [2] Madsen, Nielsen, Tingleff. Methods for Non-Linear Least Squares Problems. DTU, 2004.
     .. [3] MacKay. Bayesian Interpolation. Neural Computation 4(3), 1992.
     .. [4] Foresee, Hagan. Gauss-Newton Approximation to Bayesian Learning. ICNN 1997.
+    .. [5] Rasmussen, Williams. Gaussian Processes for Machine Learning. MIT Press 2006.
     """
 
-    def __init__(self, stack: SirenStack, rows: JetRows) -> None:
+    def __init__(
+        self,
+        stack: SirenStack,
+        rows: JetRows,
+        found: Findings | None = None,
+        anchor: Tensor | None = None,
+        earlier_losses: Sequence[float] = (),
+    ) -> None:
         self.stack = stack
         self.evidence = -inf
-        self.losses: list[float] = []
+        self.losses = list(earlier_losses)
         self._algebra = JetAlgebra(len(rows.targets) - 1 - len(rows.operators), rows.operators)
         self._coordinates = self._algebra.coordinates(rows.coordinates)
         self._observed = rows.root_weight.any(dim=2).any(dim=1).nonzero()[:, 0]
@@ -134,8 +163,11 @@ class LeastSquaresFit:
         self._root_weight = root_weight.take(self._known)
         self._targets = rows.targets[self._observed].take(self._known)
         self._invisible = INVISIBLE * float((self._targets * self._root_weight).square().mean())
-        self._start = stack.parameters.clone()
-        self._accept(self._evaluate(self._start))
+        self._found = found
+        if found is not None:
+            self._invisible = max(self._invisible, found.close_enough)
+        self._start = stack.parameters.clone() if anchor is None else anchor
+        self._accept(self._evaluate(stack.parameters.clone()))
         self._damping = FIRST_DAMPING * self._scale()
         self._reviews: list[float] = []
         self._is_stuck = False
@@ -153,11 +185,58 @@ class LeastSquaresFit:
         recent = self._reviews[-PATIENCE - 1 :]
         return len(recent) > PATIENCE and recent[0] - min(recent[1:]) < LEAST_GAIN
 
+    @property
+    def noise(self) -> float:
+        """The noise c as of the last :meth:`review`, over the mean of the diagonal of S."""
+        return self._noise / self._scale()
+
+    @property
+    def anchor(self) -> Tensor:
+        """The initial weights, near which the prior holds those of the fit."""
+        return self._start
+
+    def history(self, interruption: str | None) -> History:
+        """Return the course of the fit, and what ended it."""
+        return History(np.array(self.losses)[:, None], None, np.zeros(1), interruption)
+
+    def variance_of_functions(self) -> float:
+        r"""Return the mean variance that the prior gives the values, :math:`t^T K^{-1} t / m` of S.
+
+        K and t are those of :meth:`noise_of_rows`.
+        """
+        solved, _ = self._leave_one_out()
+        return float((solved * self._linear_target()).mean()) * self._scale()
+
+    def noise_of_rows(self) -> Tensor:
+        r"""Return the standard deviation (p,) of the noise of each output, at weight 1.
+
+        With :math:`K = S + c` the linearised residuals are :math:`c K^{-1} t` for targets t, of
+        covariance :math:`\sigma^2 c K^{-1}`.
+        """
+        solved, diagonal = self._leave_one_out()
+        n_outputs = self._shape[2]
+        output = self._known % n_outputs
+        sums = solved.new_zeros(2, n_outputs)
+        sums.index_add_(1, output, torch.stack([solved.square(), diagonal]))
+        return (self._noise * sums[0] / sums[1]).sqrt()
+
+    def error_of_unseen(self) -> float:
+        r"""Return the root mean square of what is missed of a row that all others predict.
+
+        :math:`[K^{-1} t]_i / [K^{-1}]_{ii}` for row i, in the linearised model ([5]_, section
+        5.4.2).
+        """
+        solved, diagonal = self._leave_one_out()
+        return float((solved / diagonal).square().mean().sqrt())
+
     def review(self) -> None:
-        """Take the noise of the largest evidence."""
-        target = self._at.residual + self._times_jacobian(self._at.parameters - self._start)
-        candidates = [self._scale() * noise for noise in NOISES]
-        self.evidence, self._noise = max((self._evidence_of(c, target), c) for c in candidates)
+        """Take the noise that has been found, or that of the largest evidence."""
+        if self._found is not None:
+            self._noise = self._found.noise * self._scale()
+        else:
+            target = self._linear_target()
+            candidates = [self._scale() * noise for noise in NOISES]
+            self.evidence, self._noise = max((self._evidence_of(c, target), c) for c in candidates)
         self._reviews.append(log(max(self._objective(self._at), TINY)))
 
     def step(self) -> None:
@@ -251,6 +330,21 @@ class LeastSquaresFit:
         misfit = float(whitened.square().mean())
         return -float(factor.diagonal().log().mean()) - log(max(misfit, TINY)) / 2
 
+    def _linear_target(self) -> Tensor:
+        """Return what the linearised model has to explain (m,) from the initial weights on."""
+        return self._at.residual + self._times_jacobian(self._at.parameters - self._start)
+
+    def _leave_one_out(self) -> tuple[Tensor, Tensor]:
+        """Return the targets solved by S + c, and the diagonal of its inverse, both (m,).
+
+        c is the noise, or as much more as S, whose noise was chosen before the last steps, needs.
+        """
+        target = self._linear_target()
+        factors = (self._factor(self._noise * 10.0**rise) for rise in range(MAX_ATTEMPTS))
+        factor = next(factor for factor in factors if factor is not None)
+        solved = torch.cholesky_solve(target[:, None], factor)[:, 0]
+        return solved, torch.cholesky_inverse(factor).diagonal()
+
     def _objective(self, evaluation: Evaluation) -> float:
         moved = (evaluation.parameters - self._start) / self.stack.frequencies
         return evaluation.loss + self._noise * moved.square().sum().item()
@@ -305,9 +399,9 @@ def _inner_products(jets: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def fit_least_squares(
+def fit_most_probable(
     stack: SirenStack, stages: Sequence[JetRows], max_iter: int, monitor: Monitor
-) -> tuple[SirenStack, History]:
+) -> tuple[LeastSquaresFit, int, str | None]:
     """Fit the one of several networks that makes a small table most probable.
 
     Parameters
@@ -323,28 +417,34 @@ def fit_least_squares(
 
     Returns
     -------
-    stack : SirenStack
-        The one that was chosen.
-    history : History
+    fit : LeastSquaresFit
+    chosen : int
+        Which network it is of.
+    interruption : str or None
+        What ended the fit before its time.
     """
-    stages = [rows.without_empty() for rows in stages]
-    chosen = stack.take(_most_probable(stack, stages[0]))
-    losses: list[float] = []
+    chosen = _most_probable(stack, stages[0])
+    fit = LeastSquaresFit(stack.take(chosen), stages[0])
+    interruption = descend(fit, max_iter, monitor)
+    for rows in stages[1:]:
+        fit = LeastSquaresFit(fit.stack, rows, earlier_losses=fit.losses)
+        interruption = descend(fit, max_iter, monitor)
+    return fit, chosen, interruption
+
+
+def descend(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None:
+    """Take steps until the fit has converged, and return what ended it before its time."""
     interruption = None
-    for rows in stages:
-        fit = LeastSquaresFit(chosen, rows)
-        for n_iter in range(max_iter - len(losses)):
-            if n_iter % REVIEW_INTERVAL == 0:
-                fit.review()
-            fit.step()
-            monitor.look(len(losses) + n_iter + 1, torch.tensor([fit.loss]))
-            interruption = monitor.interrupted_by
-            if fit.has_converged or interruption:
-                break
-        losses += fit.losses
-    if len(losses) == max_iter:
-        interruption = None
-    return chosen, History(np.array(losses)[:, None], None, np.zeros(1), interruption)
+    first = len(fit.losses)
+    for n_iter in range(first, max_iter):
+        if (n_iter - first) % REVIEW_INTERVAL == 0:
+            fit.review()
+        fit.step()
+        monitor.look(n_iter + 1, torch.tensor([fit.loss]))
+        interruption = monitor.interrupted_by
+        if fit.has_converged or interruption:
+            break
+    return None if len(fit.losses) == max_iter else interruption
 
 
 def _most_probable(stack: SirenStack, rows: JetRows) -> int:

@@ -18,11 +18,12 @@ from sklearn.utils.validation import check_is_fitted
 
 import skinr
 from skinr.device import resolve_device
+from skinr.ensemble import Network, SirenEnsemble, members_of, to_network, to_stack
 from skinr.files import ArrayInfo, Description, open_file, write_file
-from skinr.network import Architecture, Siren, SirenStack
+from skinr.network import Architecture, Siren
 from skinr.scaling import AffineMap, Units
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files that are written; earlier ones can be read too."""
 
 KIND = "a model saved by skinr"
@@ -40,23 +41,80 @@ class FittedState(NamedTuple):
 
     Parameters
     ----------
-    network : Siren
+    network : Siren or SirenEnsemble
     units : Units
     losses : ndarray of shape (n_iter,)
     validation_scores : ndarray of shape (n_evaluations,) or None
+    noise : ndarray of shape (n_outputs,) or None
+        None where there is a single network.
     """
 
-    network: Siren
+    network: Network
     units: Units
     losses: NDArray[np.float64]
     validation_scores: NDArray[np.float64] | None
+    noise: NDArray[np.float64] | None
+
+
+class NetworkShape(NamedTuple):
+    """What there is of a network beside its weights and frequencies.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Of each member.
+    n_members : int
+    """
+
+    architecture: Architecture
+    n_members: int
+
+    @classmethod
+    def of(cls, network: Network) -> NetworkShape:
+        """Look at a network."""
+        return cls(network.architecture, len(members_of(network)))
+
+    @classmethod
+    def read(cls, description: Description) -> NetworkShape:
+        """Read the description of a file; files of format 1 have one member."""
+        network = _entry(description, "network", dict)
+        sizes = _entry(network, "hidden_layer_sizes", list)
+        n_members = network["n_members"] if description["format"] > 1 else 1
+        numbers = [network["n_features"], *sizes, network["n_outputs"], n_members]
+        if not sizes or any(type(number) is not int or number < 1 for number in numbers):
+            raise ValueError("its layers are not of positive sizes")
+        activation = network["output_activation"]
+        if activation not in ("identity", "sine"):
+            raise ValueError(f"its output_activation is {activation!r}")
+        architecture = Architecture(numbers[0], tuple(sizes), network["n_outputs"], activation)
+        return cls(architecture, n_members)
+
+    @property
+    def weights(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the weights and biases, by their names in the module."""
+        members = [f"members.{k}." for k in range(self.n_members)] if self.n_members > 1 else [""]
+        shapes: dict[str, tuple[int, ...]] = {}
+        for member in members:
+            for index, (fan_in, fan_out) in enumerate(self.architecture.layer_shapes):
+                shapes[f"{member}linears.{index}.weight"] = (fan_out, fan_in)
+                shapes[f"{member}linears.{index}.bias"] = (fan_out,)
+        return shapes
+
+    def empty(self, omegas: list[float], device: torch.device) -> Network:
+        """Return a network of this shape, its weights not set."""
+        omega_0, hidden_omega_0 = omegas
+        members = [
+            Siren(self.architecture, omega_0, hidden_omega_0, device) for _ in range(self.n_members)
+        ]
+        return SirenEnsemble(members) if self.n_members > 1 else members[0]
 
 
 class PersistenceMixin:
-    """`save`, `load` and pickling of an estimator of one network in units."""
+    """`save`, `load` and pickling of an estimator of networks in units."""
 
     _units: Units
-    network_: Siren
+    network_: Network
+    noise_: NDArray[np.float64] | None
     loss_curve_: NDArray[np.float64]
     validation_scores_: NDArray[np.float64] | None
     device_: torch.device
@@ -113,9 +171,12 @@ class PersistenceMixin:
         arrays = {**stored, **_unit_arrays(self._units), "loss_curve": self.loss_curve_}
         if self.validation_scores_ is not None:
             arrays["validation_scores"] = self.validation_scores_
+        if self.noise_ is not None:
+            arrays["noise"] = self.noise_
         network = self.network_
+        shape = NetworkShape.of(network)
         omegas = [network.omega_0, network.hidden_omega_0]
-        psnr = _psnr(network, _network(network.architecture, omegas, stored, self.device_))
+        psnr = _psnr(network, _network(shape, omegas, stored, self.device_))
         write_file(path, self._description(), arrays)
         return psnr
 
@@ -145,11 +206,11 @@ class PersistenceMixin:
             _check_format(file.description, cls.__name__)
             model = cls(**_parameters(file.description))
             model._validate_params()
-            architecture = _architecture(file.description)
-            names = _feature_names(file.description, architecture.n_features)
-            _check_arrays(file.arrays, architecture)
-            model._set_fitted(_fitted_state(file.description, architecture, file.read()))
-        model.n_features_in_ = architecture.n_features
+            shape = NetworkShape.read(file.description)
+            names = _feature_names(file.description, shape.architecture.n_features)
+            _check_arrays(file.arrays, shape)
+            model._set_fitted(_fitted_state(file.description, shape, file.read()))
+        model.n_features_in_ = shape.architecture.n_features
         if names is not None:
             model.feature_names_in_ = names
         return model
@@ -158,7 +219,7 @@ class PersistenceMixin:
         """Return the state to pickle: on the CPU, without what only training needs."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
         if "network_" in state:
-            state["network_"] = SirenStack.from_networks([state["network_"].to("cpu")]).network(0)
+            state["network_"] = to_network(to_stack(state["network_"].to("cpu")))
         state.pop("_adam_state", None)
         return state | {"_versions": _versions()}
 
@@ -183,6 +244,7 @@ class PersistenceMixin:
             },
             "network": {
                 **asdict(network.architecture),
+                "n_members": len(members_of(network)),
                 "omega_0": float(network.omega_0),
                 "hidden_omega_0": float(network.hidden_omega_0),
             },
@@ -263,17 +325,6 @@ def _check_format(description: Description, estimator: str) -> None:
         raise ValueError(f"it holds a {saved}, not a {estimator}")
 
 
-def _architecture(description: Description) -> Architecture:
-    network = _entry(description, "network", dict)
-    sizes = _entry(network, "hidden_layer_sizes", list)
-    numbers = [network["n_features"], *sizes, network["n_outputs"]]
-    if not sizes or any(type(number) is not int or number < 1 for number in numbers):
-        raise ValueError("its layers are not of positive sizes")
-    if network["output_activation"] not in ("identity", "sine"):
-        raise ValueError(f"its output_activation is {network['output_activation']!r}")
-    return Architecture(numbers[0], tuple(sizes), numbers[-1], network["output_activation"])
-
-
 def _feature_names(description: Description, n_features: int) -> NDArray[np.object_] | None:
     if description["feature_names"] is None:
         return None
@@ -283,22 +334,18 @@ def _feature_names(description: Description, n_features: int) -> NDArray[np.obje
     return np.array(names, dtype=object)
 
 
-def _weight_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    shapes: dict[str, tuple[int, ...]] = {}
-    for index, (fan_in, fan_out) in enumerate(architecture.layer_shapes):
-        shapes[f"linears.{index}.weight"] = (fan_out, fan_in)
-        shapes[f"linears.{index}.bias"] = (fan_out,)
-    return shapes
-
-
-def _check_arrays(arrays: dict[str, ArrayInfo], architecture: Architecture) -> None:
+def _check_arrays(arrays: dict[str, ArrayInfo], shape: NetworkShape) -> None:
     """Refuse a file whose arrays are not those of the network that it describes."""
-    weights = _weight_shapes(architecture)
-    half = arrays["linears.0.weight"].dtype == np.float16
+    if shape.n_members > len(arrays):
+        raise ValueError(f"it has {len(arrays)} arrays for {shape.n_members} networks")
+    architecture, weights = shape.architecture, shape.weights
+    half = arrays[next(iter(weights))].dtype == np.float16
     expected = {
-        name: ArrayInfo(np.dtype(np.float16 if half else np.float32), shape)
-        for name, shape in weights.items()
+        name: ArrayInfo(np.dtype(np.float16 if half else np.float32), size)
+        for name, size in weights.items()
     }
+    if shape.n_members > 1:
+        expected["noise"] = ArrayInfo(np.dtype(np.float64), (architecture.n_outputs,))
     columns = {"X": architecture.n_features, "y": architecture.n_outputs}
     for name, size in columns.items():
         for part in AffineMap._fields:
@@ -323,17 +370,21 @@ def _unit_arrays(units: Units) -> dict[str, NDArray[np.float64]]:
 
 
 def _fitted_state(
-    description: Description, architecture: Architecture, arrays: dict[str, NDArray[Any]]
+    description: Description, shape: NetworkShape, arrays: dict[str, NDArray[Any]]
 ) -> FittedState:
-    weights = {name: arrays[name] for name in _weight_shapes(architecture)}
+    weights = {name: arrays[name] for name in shape.weights}
     X, y = (
         AffineMap(*(arrays[f"units.{name}.{part}"] for part in AffineMap._fields)) for name in "Xy"
     )
-    for name, array in {**weights, **_unit_arrays(Units(X, y, True, np.float64))}.items():
-        if not np.isfinite(array).all() or (name.endswith("scale") and (array < 0).any()):
+    checked = {**weights, **_unit_arrays(Units(X, y, True, np.float64))}
+    if "noise" in arrays:
+        checked["noise"] = arrays["noise"]
+    for name, array in checked.items():
+        is_size = name == "noise" or name.endswith("scale")
+        if not np.isfinite(array).all() or (is_size and (array < 0).any()):
             raise ValueError(f"its array {name!r} has entries that are no numbers, or negative")
     single_target = _entry(description, "single_target", bool)
-    if single_target and architecture.n_outputs > 1:
+    if single_target and shape.architecture.n_outputs > 1:
         raise ValueError("its single target has several outputs")
     units = Units(X, y, single_target, Y_DTYPES[_entry(description, "y_dtype", str)])
     omegas = [_entry(description["network"], name, float) for name in ("omega_0", "hidden_omega_0")]
@@ -341,27 +392,28 @@ def _fitted_state(
     if not all(float32.tiny <= omega <= float32.max for omega in omegas):
         raise ValueError(f"its frequencies are {omegas}")
     device = _device_or_cpu(_entry(description, "device", str))
-    network = _network(architecture, omegas, weights, device)
+    network = _network(shape, omegas, weights, device)
     if not _probe(network).isfinite().all():
         raise ValueError("its weights are so large that its values are not finite")
-    return FittedState(network, units, arrays["loss_curve"], arrays.get("validation_scores"))
+    return FittedState(
+        network, units, arrays["loss_curve"], arrays.get("validation_scores"), arrays.get("noise")
+    )
 
 
 def _network(
-    architecture: Architecture,
+    shape: NetworkShape,
     omegas: list[float],
     weights: dict[str, NDArray[Any]],
     device: torch.device,
-) -> Siren:
-    omega_0, hidden_omega_0 = omegas
-    network = Siren(architecture, omega_0, hidden_omega_0, device)
+) -> Network:
+    network = shape.empty(omegas, device)
     network.load_state_dict(
         {name: torch.from_numpy(part.astype(np.float32)) for name, part in weights.items()}
     )
     return network
 
 
-def _probe(network: Siren) -> torch.Tensor:
+def _probe(network: Network) -> torch.Tensor:
     """Evaluate a network at random positions in [-1, 1] of each coordinate."""
     draw = torch.Generator().manual_seed(0)
     coordinates = 2 * torch.rand(N_PROBES, network.architecture.n_features, generator=draw) - 1
@@ -370,7 +422,7 @@ def _probe(network: Siren) -> torch.Tensor:
     return values.double().cpu()
 
 
-def _psnr(exact: Siren, stored: Siren) -> float:
+def _psnr(exact: Network, stored: Network) -> float:
     """Return the PSNR of a network against another, in dB, over random positions."""
     values = _probe(exact)
     span = values.amax(dim=0) - values.amin(dim=0)

@@ -12,6 +12,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skinr.device import resolve_device
+from skinr.ensemble import members_of, to_stack
+from skinr.error_bars import deal_to_pairs
 from skinr.frequency import candidate_frequencies, omega_0_from_density
 from skinr.losses import Objective
 from skinr.network import Architecture, SirenStack
@@ -72,18 +74,22 @@ class Problem(NamedTuple):
     units : Units
     solver : {"adam", "lm", "soap"}
     stack : SirenStack
-        Of one network, or of those from which least squares choose one.
+        Of the members of the ensemble or the one network; for least squares, for each member of
+        those from which they choose one.
     rows : TrainingRows or StoredRows
         `training` as tensors, or where it is.
     held_out : TrainingRows or None
         The rows that `early_stopping` holds out.
+    unseen : TrainingRows or None
+        Values of rows that members are not fitted to, in the units of `units.y`: a set that none
+        of them is, or one for each pair.
     objective : Objective
     rate : float
         The highest learning rate.
     batch_size : int
         The most rows of an update.
-    generator : torch.Generator
-        Draws the order of the rows.
+    generators : list of torch.Generator
+        Of each member: draws the order of the rows.
     """
 
     table: Table
@@ -94,10 +100,11 @@ class Problem(NamedTuple):
     stack: SirenStack
     rows: Rows
     held_out: TrainingRows | None
+    unseen: TrainingRows | None
     objective: Objective
     rate: float
     batch_size: int
-    generator: torch.Generator
+    generators: list[torch.Generator]
 
     @property
     def copied_rows(self) -> TrainingRows:
@@ -147,13 +154,22 @@ def prepare(
         table, layout = with_implied_values(table, layout)
     units = regressor._units if continued else _new_units(regressor, table, layout)
     random = check_random_state(regressor.random_state)
-    generator = torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
+    generators = [
+        torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
+        for _ in range(regressor.n_estimators)
+    ]
     solver = _choose_solver(regressor, table, layout, is_piece=is_piece)
-    stack = _make_stack(regressor, table, layout, generator, solver, continued=continued)
+    stack = _make_stack(regressor, table, layout, generators, solver, continued=continued)
     training, validation = table, None
     if regressor.early_stopping and not is_piece:
         training, validation = _hold_out(regressor, table, random)
     scaling, objective = _objective(regressor, table, layout, units, stack)
+    rows: Rows
+    if solver == "lm" or len(generators) == 1:
+        rows, unseen = _training_rows(training, layout, units, scaling, stack), None
+    else:
+        copied = _to_rows(training, units.X, scaling, stack)
+        rows, unseen = _leave_out(copied, training, validation, layout, units, stack, random)
     return Problem(
         table=table,
         training=training,
@@ -161,12 +177,13 @@ def prepare(
         units=units,
         solver=solver,
         stack=stack,
-        rows=_training_rows(training, layout, units, scaling, stack),
-        held_out=None if validation is None else _to_rows(validation, units, scaling, stack),
+        rows=rows,
+        held_out=None if validation is None else _to_rows(validation, units.X, scaling, stack),
+        unseen=unseen,
         objective=objective,
         rate=_peak_rate(regressor, stack, layout),
         batch_size=_batch_size(regressor, training, is_piece=is_piece),
-        generator=generator,
+        generators=generators,
     )
 
 
@@ -271,6 +288,7 @@ def _choose_solver(
         f"loss={regressor.loss!r}": regressor.loss != "squared_error",
         "early_stopping=True": regressor.early_stopping,
         "weights of 0 for all targets": n_numbers == 0,
+        "derivatives for an ensemble": layout.has_derivatives and regressor.n_estimators > 1,
         f"more than {MOST_NUMBERS_AT_ALL} values and derivatives": (
             len(table.X) * layout.n_components * layout.n_outputs > MOST_NUMBERS_AT_ALL
         ),
@@ -301,7 +319,7 @@ def _make_stack(
     regressor: SirenRegressor,
     table: Table,
     layout: Layout,
-    generator: torch.Generator,
+    generators: list[torch.Generator],
     solver: str,
     *,
     continued: bool,
@@ -319,14 +337,16 @@ def _make_stack(
         hidden_omegas = [float(regressor.hidden_omega_0)] * len(omegas)
     if continued:
         _check_same_network(regressor, architecture, omegas[0], hidden_omegas[0])
-        return SirenStack.from_networks([regressor.network_.to(device)], dtype)
-    start = generator.get_state()
-    twins = [torch.Generator().set_state(start) for _ in omegas[1:]]
+        return to_stack(regressor.network_.to(device), dtype)
+    draws = []
+    for generator in generators:
+        start = generator.get_state()
+        draws += [generator, *(torch.Generator().set_state(start) for _ in omegas[1:])]
     return SirenStack.initialize(
         architecture,
-        omegas,
-        hidden_omegas,
-        [generator, *twins],
+        omegas * len(generators),
+        hidden_omegas * len(generators),
+        draws,
         first_layer_init=regressor.first_layer_init,
         weight_scale=regressor.weight_scale,
         device=device,
@@ -360,17 +380,15 @@ def _check_same_network(
     regressor: SirenRegressor, architecture: Architecture, omega_0: float, hidden_omega_0: float
 ) -> None:
     fitted = regressor.network_
-    if (architecture, omega_0, hidden_omega_0) != (
-        fitted.architecture,
-        fitted.omega_0,
-        fitted.hidden_omega_0,
-    ):
+    shape = fitted.architecture, fitted.omega_0, fitted.hidden_omega_0, len(members_of(fitted))
+    if shape != (architecture, omega_0, hidden_omega_0, regressor.n_estimators):
         raise ValueError(
             "Going on from a fitted network keeps its shape and frequencies: it has "
-            f"{fitted.architecture}, omega_0={fitted.omega_0} and "
-            f"hidden_omega_0={fitted.hidden_omega_0}; data and parameters now ask for "
-            f"{architecture}, omega_0={omega_0} and hidden_omega_0={hidden_omega_0}. "
-            "Set warm_start=False, or clone the estimator, to start anew."
+            f"{fitted.architecture}, omega_0={fitted.omega_0}, "
+            f"hidden_omega_0={fitted.hidden_omega_0} and {shape[-1]} members; data and parameters "
+            f"now ask for {architecture}, omega_0={omega_0}, hidden_omega_0={hidden_omega_0} and "
+            f"n_estimators={regressor.n_estimators}. Set warm_start=False, or clone the estimator, "
+            "to start anew."
         )
 
 
@@ -407,11 +425,38 @@ def _training_rows(
     table: Table, layout: Layout, units: Units, scaling: AffineMap, stack: SirenStack
 ) -> Rows:
     if layout.has_derivatives or table.X.size + table.y.size <= MAX_COPIED_SIZE:
-        return _to_rows(table, units, scaling, stack)
+        return _to_rows(table, units.X, scaling, stack)
     device, dtype = stack.parameters.device, stack.parameters.dtype
     return StoredRows(table, units.X, scaling, device=device, dtype=dtype)
 
 
-def _to_rows(table: Table, units: Units, scaling: AffineMap, stack: SirenStack) -> TrainingRows:
+def _leave_out(
+    rows: TrainingRows,
+    training: Table,
+    validation: Table | None,
+    layout: Layout,
+    units: Units,
+    stack: SirenStack,
+    random: np.random.RandomState,
+) -> tuple[TrainingRows, TrainingRows | None]:
+    """Return the rows that each member is fitted to, and others for them to be judged by."""
+    n_rows, n_members = len(training.X), len(stack)
+    if validation is not None:
+        unseen = [validation]
+    elif n_rows > 1:
+        parts = deal_to_pairs(n_rows, n_members, random)
+        unseen = [training.take(part) for part in parts]
+        kept = [np.setdiff1d(np.arange(n_rows), part) for part in parts]
+        own = [kept[min(k // 2, len(kept) - 1)] for k in range(n_members)]
+        rows = rows._replace(own=torch.from_numpy(np.stack(own)).to(rows.targets.device))
+    else:
+        return rows, None
+    sets = [_to_rows(layout.values_of(table), units.X, units.y, stack) for table in unseen]
+    return rows, TrainingRows.join(sets, sets[0].n_rows)
+
+
+def _to_rows(
+    table: Table, X_scaling: AffineMap, y_scaling: AffineMap, stack: SirenStack
+) -> TrainingRows:
     device, dtype = stack.parameters.device, stack.parameters.dtype
-    return TrainingRows.from_table(table, units.X, scaling, device=device, dtype=dtype)
+    return TrainingRows.from_table(table, X_scaling, y_scaling, device=device, dtype=dtype)

@@ -23,14 +23,16 @@ from skinr.checkpoint import Checkpoint
 from skinr.derivatives import TORCH_DTYPES, DerivativesMixin
 from skinr.device import resolve_device
 from skinr.eigenbasis import Eigenbasis
+from skinr.ensemble import mean_of_members, members_of, to_network, to_stack
+from skinr.error_bars import ErrorBarsMixin, noise_of_unseen
 from skinr.interruption import Interruption
 from skinr.jet_rows import JetRows
-from skinr.least_squares import fit_least_squares
 from skinr.losses import LOSSES
 from skinr.network import SirenStack
 from skinr.optimizers import Adam, AdamState, learning_rates
 from skinr.passes import evaluate
 from skinr.persistence import FittedState, PersistenceMixin
+from skinr.posterior import fit_posterior
 from skinr.problem import Problem, prepare
 from skinr.progress import progress_bar
 from skinr.rows import Table, to_tensor
@@ -47,7 +49,9 @@ RUN_PARAMETERS = {"checkpoint", "device", "max_time", "verbose"}
 Values = NDArray[np.floating[Any]]
 
 
-class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEstimator):
+class SirenRegressor(
+    PersistenceMixin, DerivativesMixin, ErrorBarsMixin, RegressorMixin, BaseEstimator
+):
     r"""SIREN regressor: a continuous function of a few coordinates, fitted to a table.
 
     A multilayer perceptron with the activation :math:`\sin(\omega (W x + b))` [1]_, trained to
@@ -155,6 +159,13 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         bits that an uninterrupted one gives; delete it to begin another. It needs safetensors and
         an integer `random_state`. "lm", a matter of seconds, writes none.
 
+    n_estimators : int, default=1
+        Number of networks whose mean is the function. With two or more, :meth:`predict` has error
+        bars; 8 are a good number. They differ in their initial weights and in the order of the
+        rows. For "lm" each is fitted to targets with noise of the size that the rows show added to
+        them, as a draw from a posterior. For "adam" each pair leaves out a tenth of the rows, by
+        which the noise is estimated, or all do what `early_stopping` holds out.
+
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the units of the previous one.
 
@@ -177,30 +188,38 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
 
     Attributes
     ----------
-    network_ : Siren
-        The fitted network, a torch module on normalised coordinates.
+    network_ : Siren or SirenEnsemble
+        The fitted network, a torch module on normalised coordinates; where `n_estimators` is above
+        1, the mean of its `members`.
+
+    noise_ : ndarray of shape (n_outputs,) or None
+        Standard deviation of the noise of the rows, of weight 1, in units of y; None for a single
+        network. 0 where there are no values, or too few to tell.
 
     omega_0_ : float
         The frequency factor in use.
 
     loss_curve_ : ndarray of shape (n_iter_,)
         The objective before each update, on its mini-batch, in units of the normalised target; for
-        "lm" over all rows.
+        "lm" over all rows. Of an ensemble the mean over its members; for "lm" that of the network
+        which is fitted first.
 
     best_loss_ : float
         The lowest value of `loss_curve_`.
 
     validation_scores_ : ndarray or None
-        R² on the rows held out, in the course of a fit with `early_stopping`.
+        R² on the rows held out, in the course of a fit with `early_stopping`; of an ensemble the
+        mean over its members.
 
     best_validation_score_ : float or None
-        The highest of `validation_scores_`, which the fitted weights have.
+        The highest of `validation_scores_`, which the fitted weights have. Each member of an
+        ensemble is taken at a best moment of its own.
 
     n_iter_ : int
         Number of updates done.
 
     n_parameters_ : int
-        Number of weights and biases.
+        Number of weights and biases, of all members.
 
     n_outputs_ : int
         Number of targets.
@@ -276,6 +295,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_time": [None, Interval(Real, 0, None, closed="neither")],
         "checkpoint": [None, str, PathLike],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
         "normalize_X": ["boolean"],
         "normalize_y": ["boolean"],
@@ -312,6 +332,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         tol: float = 1e-4,
         max_time: float | None = None,
         checkpoint: str | PathLike[str] | None = None,
+        n_estimators: int = 1,
         warm_start: bool = False,
         normalize_X: bool = True,
         normalize_y: bool = True,
@@ -342,6 +363,7 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         self.tol = tol
         self.max_time = max_time
         self.checkpoint = checkpoint
+        self.n_estimators = n_estimators
         self.warm_start = warm_start
         self.normalize_X = normalize_X
         self.normalize_y = normalize_y
@@ -465,21 +487,29 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
                 optimizer,
                 [problem.rate] * ceil(problem.rows.n_rows / problem.batch_size),
                 batch_size=problem.batch_size,
-                generators=[problem.generator],
+                generators=problem.generators,
                 monitor=Monitor(interruption=interruption),
             )
         self._adam_state = optimizer.state
-        self._finish(problem.stack, problem.units, problem.rate, history, earlier_losses=curve)
+        noise = _noise_of(problem)
+        self._finish(problem.stack, problem.units, problem.rate, history, noise, curve)
         return self
 
     @overload
-    def predict(self, X: ArrayLike, return_gradient: Literal[False] = False) -> Values: ...
+    def predict(
+        self,
+        X: ArrayLike,
+        return_gradient: Literal[False] = False,
+        return_std: Literal[False] = False,
+    ) -> Values: ...
 
     @overload
-    def predict(self, X: ArrayLike, return_gradient: Literal[True]) -> tuple[Values, Values]: ...
+    def predict(
+        self, X: ArrayLike, return_gradient: bool = False, return_std: bool = False
+    ) -> Values | tuple[Values, Values]: ...
 
     def predict(
-        self, X: ArrayLike, return_gradient: bool = False
+        self, X: ArrayLike, return_gradient: bool = False, return_std: bool = False
     ) -> Values | tuple[Values, Values]:
         """Evaluate the fitted function.
 
@@ -489,6 +519,8 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
             Coordinates in the units of the training data.
         return_gradient : bool, default=False
             Whether to return the gradient too, which shares the work.
+        return_std : bool, default=False
+            Whether to return standard deviations too, which takes two or more `n_estimators`.
 
         Returns
         -------
@@ -496,9 +528,23 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
             Values in the units of the training data; float32 if those were, else float64.
         gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
             As :meth:`gradient` returns it; only where `return_gradient` is True.
+        std : ndarray of the shape of `y`
+            Only where `return_std` is True: the standard deviation of new values around `y`, their
+            noise included, of a row of weight 1. Its square less that of `noise_` is the variance
+            of the function. y ± 1.96 std is made to hold 95% of new values; for few members the
+            deviation of the function is that much wider than the members' own, as of Student's t.
+
+        Raises
+        ------
+        ValueError
+            For both at a time, or `return_std` of a single network.
         """
+        if return_gradient and return_std:
+            raise ValueError("Ask for return_gradient or return_std, not for both at a time.")
         if return_gradient:
             return self._values_and_gradient(X)
+        if return_std:
+            return self._values_and_std(X)
         values = self._evaluate(X, evaluate, lambda y: self._units.y.restore(y))
         return values[:, 0] if self._units.single_target else values
 
@@ -545,7 +591,8 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         Returns
         -------
         layers : list of (pre_activation, activation), each ndarray of shape (n_samples, width)
-            From the first hidden layer to the output; ω(Wx + b) and its sine.
+            From the first hidden layer to the output; ω(Wx + b) and its sine. The units of an
+            ensemble's members are side by side, and its output is their mean.
         """
         X = self._validate_coordinates(X)
         parameter = next(self.network_.parameters())
@@ -570,8 +617,10 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         ):
             if problem.solver == "lm":
                 monitor = Monitor(progress, interruption=interruption)
-                chosen, history = fit_least_squares(stack, _stages(problem), self.max_iter, monitor)
-                stack = chosen.to(resolve_device(self.device), torch.float32)
+                fitted, history, noise = fit_posterior(
+                    stack, _stages(problem), self.max_iter, monitor, problem.generators
+                )
+                stack = fitted.to(resolve_device(self.device), torch.float32)
             else:
                 stopping = self._early_stopping(problem)
                 history = train(
@@ -581,13 +630,14 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
                     self._adam(stack, problem.solver),
                     learning_rates(self.learning_rate, problem.rate, self.max_iter),
                     batch_size=problem.batch_size,
-                    generators=[problem.generator],
+                    generators=problem.generators,
                     monitor=Monitor(progress, stopping, interruption, checkpoint),
                 )
+                noise = _noise_of(problem)
         if layout.has_derivatives:
             units = _settle_constant(stack, units, problem.training, layout)
         self._adam_state = None
-        self._finish(stack, units, problem.rate, history)
+        self._finish(stack, units, problem.rate, history, noise)
         return self
 
     def _validate_coordinates(self, X: ArrayLike) -> Values:
@@ -601,18 +651,17 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         function: Callable[[SirenStack, torch.Tensor], torch.Tensor],
         restore: Callable[[Values], Values],
         dtype: np.dtype[Any] | None = None,
+        reduce: Callable[[torch.Tensor], torch.Tensor] = mean_of_members,
     ) -> Values:
-        """Apply a function of the network to rows, and restore the user's units, in chunks."""
+        """Apply a function of the networks to rows, and restore the user's units, in chunks."""
         X = self._validate_coordinates(X)
-        stack = SirenStack.from_networks(
-            [self.network_], None if dtype is None else TORCH_DTYPES[dtype]
-        )
+        stack = to_stack(self.network_, None if dtype is None else TORCH_DTYPES[dtype])
         results: Values | None = None
         for chunk in gen_batches(len(X), CHUNK_SIZE):
             coordinates = to_tensor(
                 X[chunk], self._units.X, stack.parameters.device, stack.parameters.dtype
             )
-            restored = restore(function(stack, coordinates[None])[0].cpu().numpy())
+            restored = restore(reduce(function(stack, coordinates[None])).cpu().numpy())
             if results is None:
                 shape = len(X), *restored.shape[1:]
                 results = np.empty(shape, dtype or self._units.y_dtype)
@@ -659,15 +708,22 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         units: Units,
         rate: float,
         history: History,
+        noise: NDArray[np.float64] | None = None,
         earlier_losses: Values | None = None,
     ) -> None:
         """Set the fitted attributes, and warn of a divergence or an interruption."""
-        losses, scores = history.losses[:, 0], history.validation_scores
-        n_done, n_step_backs = len(losses), int(history.n_step_backs[0])
+        losses, scores = history.losses.mean(axis=1), history.validation_scores
+        n_done, n_step_backs = len(losses), int(history.n_step_backs.sum())
         if earlier_losses is not None:
             losses = np.r_[earlier_losses, losses]
         self._set_fitted(
-            FittedState(stack.network(0), units, losses, None if scores is None else scores[:, 0])
+            FittedState(
+                network=to_network(stack),
+                units=units,
+                losses=losses,
+                validation_scores=None if scores is None else scores.mean(axis=1),
+                noise=None if noise is None else noise * units.y.scale,
+            )
         )
         if history.interruption:
             warnings.warn(
@@ -689,13 +745,14 @@ class SirenRegressor(PersistenceMixin, DerivativesMixin, RegressorMixin, BaseEst
         network, losses, scores = state.network, state.losses, state.validation_scores
         self._units = state.units
         self.network_ = network
+        self.noise_ = state.noise
         self.omega_0_ = network.omega_0
         self.loss_curve_ = losses
         self.best_loss_ = float(np.nanmin(losses, initial=np.inf))
         self.validation_scores_ = scores
         self.best_validation_score_ = None if scores is None else float(scores.max())
         self.n_iter_ = len(losses)
-        self.n_parameters_ = network.architecture.n_parameters
+        self.n_parameters_ = len(members_of(network)) * network.architecture.n_parameters
         self.n_outputs_ = network.architecture.n_outputs
         self.device_ = next(network.parameters()).device
 
@@ -706,13 +763,23 @@ def _stages(problem: Problem) -> list[JetRows]:
     if rows.implied is not None and rows.implied.any() and "gradient" not in problem.layout.kinds:
         stages.append(problem.objective.jet_rows(rows))
     rows.forget_implied()
-    return [*stages, problem.objective.jet_rows(rows)]
+    stages.append(problem.objective.jet_rows(rows))
+    return [stage.without_empty() for stage in stages]
+
+
+def _noise_of(problem: Problem) -> NDArray[np.float64] | None:
+    """Return the noise of the normalised values, where there is an ensemble that shows it."""
+    if len(problem.stack) == 1:
+        return None
+    if problem.unseen is None:
+        return np.zeros(problem.layout.n_outputs)
+    return noise_of_unseen(problem.stack, problem.unseen)
 
 
 def _settle_constant(stack: SirenStack, units: Units, table: Table, layout: Layout) -> Units:
     """Shift the values by what derivatives leave open."""
     device, dtype = stack.parameters.device, stack.parameters.dtype
     coordinates = to_tensor(table.X, units.X, device, dtype)[None]
-    predictions = units.y.restore(evaluate(stack, coordinates)[0].cpu().numpy())
+    predictions = units.y.restore(mean_of_members(evaluate(stack, coordinates)).cpu().numpy())
     constant = constant_from_rows(predictions, table, layout)
     return units._replace(y=units.y._replace(center=units.y.center + constant))

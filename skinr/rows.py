@@ -101,6 +101,8 @@ class TrainingRows(NamedTuple):
         Targets that are no data but a guide for the first updates.
     lengths : tuple of K ints or None
         The number of rows of each set, where they differ; what comes after them does not count.
+    own : Tensor of int of shape (K, n_own) or None
+        Index of the rows of one set that each network is fitted to, where not to all.
     """
 
     coordinates: Tensor
@@ -108,6 +110,7 @@ class TrainingRows(NamedTuple):
     weight: Tensor | None = None
     implied: Tensor | None = None
     lengths: tuple[int, ...] | None = None
+    own: Tensor | None = None
 
     @classmethod
     def from_table(
@@ -187,7 +190,7 @@ class TrainingRows(NamedTuple):
     @property
     def n_rows(self) -> int:
         """Number of rows of each network, the longest set's where they differ."""
-        return self.coordinates.shape[1]
+        return (self.coordinates if self.own is None else self.own).shape[1]
 
     def chunks(self) -> Iterator[TrainingRows]:
         """Yield all rows, without what is implied, some at a time."""
@@ -222,7 +225,7 @@ class TrainingRows(NamedTuple):
         """
         if batch_size >= self.n_rows:
             while True:
-                yield self
+                yield self if self.own is None else self._at(self.own)
         lengths = self.lengths or [self.n_rows] * len(generators)
         orders = [
             islice(in_batches(_epochs(n_rows, generator), batch_size), first, None)
@@ -230,11 +233,15 @@ class TrainingRows(NamedTuple):
         ]
         while True:
             index = torch.stack([next(order) for order in orders]).to(self.coordinates.device)
-            yield TrainingRows(
-                _take(self.coordinates, index),
-                _take(self.targets, index),
-                None if self.weight is None else _take(self.weight, index),
-            )
+            yield self._at(index if self.own is None else self.own.gather(1, index))
+
+    def _at(self, index: Tensor) -> TrainingRows:
+        """Take rows `index` (K, B) of each set."""
+        return TrainingRows(
+            _take(self.coordinates, index),
+            _take(self.targets, index),
+            None if self.weight is None else _take(self.weight, index),
+        )
 
 
 def to_tensor(table: Array, scaling: AffineMap, device: torch.device, dtype: torch.dtype) -> Tensor:

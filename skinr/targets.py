@@ -68,6 +68,16 @@ class Layout(NamedTuple):
             first = last
         raise KeyError(kind)
 
+    def values_of(self, table: Table) -> Table:
+        """Return a table of nothing but the values; NaN where they are unknown or no data."""
+        if "values" not in self.kinds:
+            return table._replace(y=np.full((len(table.y), self.n_outputs), np.nan), implied=None)
+        columns = self.columns("values")
+        values = table.y[:, columns]
+        if table.implied is not None:
+            values = np.where(table.implied[:, columns], np.nan, values)
+        return table._replace(y=values, implied=None)
+
     def part(self, targets: Array, kind: str) -> Array:
         """View a kind of the targets (n_rows, n_columns) as (n_rows, n_components, n_outputs)."""
         return targets[:, self.columns(kind)].reshape(len(targets), -1, self.n_outputs)

@@ -11,7 +11,7 @@ from test_jets import autograd_jets
 from skinr import SirenRegressor
 from skinr.frequency import CANDIDATES
 from skinr.jet_rows import JetRows
-from skinr.least_squares import LeastSquaresFit, fit_least_squares
+from skinr.least_squares import LeastSquaresFit, fit_most_probable
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
 from skinr.training import Monitor
@@ -240,8 +240,8 @@ def test_progress_is_shown():
     rows = JetRows(X, X.sin()[None], torch.ones_like(X)[None])
     seen = []
     monitor = Monitor(progress=lambda n_iter, losses: seen.append((n_iter, losses.item())))
-    fitted, history = fit_least_squares(stack, [rows], 20, monitor)
+    fit, *_ = fit_most_probable(stack, [rows], 20, monitor)
     assert [n_iter for n_iter, _ in seen] == [10, 20][: len(seen)]
-    assert len(history.losses) <= 20
-    residual = evaluate(fitted, X[None]) - X.sin()
+    assert len(fit.losses) <= 20
+    residual = evaluate(fit.stack, X[None]) - X.sin()
     assert residual.square().mean() < 1e-6

@@ -195,7 +195,7 @@ def changed(content, change):
 
 
 HOSTILE = {
-    "a later format": (lambda d, a: d.update(format=2), "a newer skinr reads it"),
+    "a later format": (lambda d, a: d.update(format=3), "a newer skinr reads it"),
     "no format": (lambda d, a: d.pop("format"), "it has no 'format'"),
     "an unknown parameter": (lambda d, a: d["parameters"].update(extra=1), "extra"),
     "an impossible parameter": (lambda d, a: d["parameters"].update(max_iter=0), "max_iter"),
@@ -204,6 +204,9 @@ HOSTILE = {
         lambda d, a: d["network"].update(hidden_layer_sizes=[10**6] * 2),
         "where ArrayInfo",
     ),
+    "10**12 members": (lambda d, a: d["network"].update(n_members=10**12), "for 10"),
+    "two members": (lambda d, a: d["network"].update(n_members=2), "'members.0.linears"),
+    "half a member": (lambda d, a: d["network"].update(n_members=0.5), "positive sizes"),
     "an unknown activation": (
         lambda d, a: d["network"].update(output_activation="__import__('os')"),
         "output_activation",

@@ -57,6 +57,8 @@ def small(**parameters):
         small(normalize_X=False, normalize_y=False, learning_rate="constant", max_iter=500),
         small(solver="soap", batch_size=64),
         small(hidden_layer_sizes=64, hidden_omega_0=10.0, first_layer_init="lecture"),
+        SirenRegressor((16, 16), solver="lm", omega_0=3.0, n_estimators=3),
+        small(n_estimators=2),
     ]
 )
 def test_scikit_learns_checks(estimator, check):

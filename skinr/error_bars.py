@@ -1,0 +1,156 @@
+"""Error bars: what the members of an ensemble say about the error of their mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil, sqrt
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri, stdtrit
+from torch import Tensor
+
+from skinr.ensemble import mean_of_members
+from skinr.network import SirenStack
+from skinr.passes import evaluate
+from skinr.rows import TrainingRows
+from skinr.scaling import Units
+
+LEFT_OUT = 0.1
+"""Share of the rows that a pair of members is not fitted to."""
+
+MOST_LEFT_OUT = 2000
+"""As many rows at most: the noise is known to one or two percent by those of a few pairs."""
+
+QUANTILE = 0.975
+"""The end of the 95% interval, which is what deviations are to be right about."""
+
+Values = NDArray[np.floating[Any]]
+
+
+class ErrorBarsMixin:
+    """Standard deviations of the predictions of an ensemble in units."""
+
+    _units: Units
+    _evaluate: Callable[..., Values]
+    noise_: NDArray[np.float64] | None
+
+    def _values_and_std(self, X: ArrayLike) -> tuple[Values, Values]:
+        def restore(part: Values) -> Values:
+            if self.noise_ is None:
+                raise ValueError(
+                    "return_std=True takes the spread of an ensemble, and this is a single "
+                    "network: set n_estimators to 2 or more, 8 for instance, and fit again."
+                )
+            std = np.hypot(part[:, 1] * self._units.y.scale, self.noise_)
+            return np.stack([self._units.y.restore(part[:, 0]), std], axis=1)
+
+        def reduce(values: Tensor) -> Tensor:
+            return torch.stack([mean_of_members(values), spread(values)], dim=1)
+
+        both = self._evaluate(X, evaluate, restore, reduce=reduce)
+        values, std = both[:, 0], both[:, 1]
+        return (values[:, 0], std[:, 0]) if self._units.single_target else (values, std)
+
+
+def spread(values: Tensor) -> Tensor:
+    r"""Return the standard deviation of the truth around the mean of few members.
+
+    The truth is taken for one more draw of what the K members are drawn from. Then it lies within
+    :math:`t_{K-1} s \sqrt{1 + 1/K}` of their mean, s being their standard deviation and
+    :math:`t_{K-1}` Student's quantile ([1]_). That half-width of the 95% interval is returned over
+    the one of a standard normal distribution.
+
+    Parameters
+    ----------
+    values : Tensor of shape (K, n, p)
+
+    Returns
+    -------
+    spread : Tensor of shape (n, p)
+        0 for one member, which says nothing.
+
+    References
+    ----------
+    .. [1] Gelman, Carlin, Stern, Dunson, Vehtari, Rubin. Bayesian Data Analysis. CRC Press 2013.
+       Section 3.2, on the posterior predictive distribution of a future observation.
+    """
+    n_members = len(values)
+    if n_members == 1:
+        return torch.zeros_like(values[0])
+    factor = float(stdtrit(n_members - 1, QUANTILE) / ndtri(QUANTILE)) * sqrt(1 + 1 / n_members)
+    return values.std(dim=0) * factor
+
+
+def deal_to_pairs(
+    n_rows: int, n_members: int, random: np.random.RandomState
+) -> list[NDArray[np.intp]]:
+    """Choose rows at random for each pair of members to leave out.
+
+    Parameters
+    ----------
+    n_rows, n_members : int
+        At least 2 of each.
+    random : RandomState
+
+    Returns
+    -------
+    parts : list of ndarray
+        Of each pair, of equal size, different ones as far as there are enough. Without a second
+        one the last member goes with the last pair.
+    """
+    n_pairs = n_members // 2
+    size = min(max(1, int(LEFT_OUT * n_rows)), MOST_LEFT_OUT)
+    turns = np.arange(n_pairs * size).reshape(n_pairs, size) % n_rows
+    return list(random.permutation(n_rows)[turns])
+
+
+@torch.no_grad()
+def noise_of_unseen(stack: SirenStack, rows: TrainingRows) -> NDArray[np.float64]:
+    r"""Return the standard deviation of the noise, from rows that members were not fitted to.
+
+    Residuals of one row under two members that have not seen it have the noise in common, and what
+    all members miss, but not what sets the members apart: the mean of their products is
+    :math:`\sigma^2`, and the mean over all pairs of U members is :math:`\bar r^2 - s^2 / U` for
+    residuals of mean :math:`\bar r` and standard deviation s. Members that have memorised the noise
+    of their own rows do not hide it so. As intervals are to hold 95% of new values, wherever the
+    errors are, :math:`\sigma^2` is taken from the quantile of the products in place of their mean,
+    as split conformal prediction does ([1]_).
+
+    Parameters
+    ----------
+    stack : SirenStack of K networks
+    rows : TrainingRows
+        Values alone, in G sets, the first for the first K // G networks, and so on. NaN marks a
+        value that a row does not have.
+
+    Returns
+    -------
+    noise : ndarray of shape (n_outputs,)
+        For rows of weight 1, in units of the targets; 0 for an output without any value.
+
+    References
+    ----------
+    .. [1] Lei, G'Sell, Rinaldo, Tibshirani, Wasserman. Distribution-Free Predictive Inference for
+       Regression. Journal of the American Statistical Association 113, 2018.
+    """
+    n_sets, n_rows, n_outputs = rows.targets.shape
+    n_judges = len(stack) // n_sets
+    predictions = evaluate(stack, rows.coordinates.flatten(0, 1)[None])[: n_sets * n_judges]
+    shape = n_sets, n_judges, n_sets, n_rows, n_outputs
+    own = predictions.double().view(shape).diagonal(dim1=0, dim2=2).permute(0, 3, 1, 2)
+    residuals = rows.targets.double() - own
+    products = residuals.mean(dim=0).square() - residuals.var(dim=0) / n_judges
+    if rows.weight is not None:
+        products *= rows.weight
+    columns = products.flatten(0, 1).T.cpu().numpy()
+    variances = [_quantile(column[np.isfinite(column)]) for column in columns]
+    return np.sqrt(variances) / float(ndtri(QUANTILE))
+
+
+def _quantile(products: NDArray[np.float64]) -> float:
+    """Return what 95% of new products do not exceed, counting the next one in; 0 if negative."""
+    rank = min(len(products), ceil((2 * QUANTILE - 1) * (len(products) + 1)))
+    return max(0.0, float(np.sort(products)[rank - 1])) if rank else 0.0

@@ -1,0 +1,121 @@
+"""Ensembles of small tables: members that differ as the function may, given the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skinr.jet_rows import JetRows
+from skinr.least_squares import TINY, Findings, LeastSquaresFit, descend, fit_most_probable
+from skinr.network import SirenStack
+from skinr.passes import evaluate
+from skinr.training import History, Monitor
+
+CLOSE_ENOUGH = 0.03
+"""Root mean square of the residuals at which a member is done, over that of unseen rows."""
+
+MOST_WIDENED = 100
+"""Times an output weight."""
+
+
+@torch.no_grad()
+def fit_posterior(
+    stack: SirenStack,
+    stages: Sequence[JetRows],
+    max_iter: int,
+    monitor: Monitor,
+    generators: Sequence[torch.Generator],
+) -> tuple[SirenStack, History, NDArray[np.float64] | None]:
+    r"""Fit an ensemble to a small table.
+
+    One network is fitted first; frequency and noise are what it finds. Then each member is fitted
+    from initial weights of its own to targets with noise of that size added to them: if functions
+    were linear in the weights, members would be draws from the posterior ([1]_, section 3; [2]_,
+    section 3). Away from the rows they keep to their initial functions, which are therefore made
+    as large as the evidence expects functions to be, up to the targets ([3]_, section 2). The
+    noise sums to 0 over the members, so that their mean, the prediction, is not disturbed by it.
+    The first network goes on from where it is.
+
+    Parameters
+    ----------
+    stack : SirenStack
+        As networks start, in float64 on the CPU: for each member those of all frequencies that
+        come into question, in the same order.
+    stages : sequence of JetRows
+        What is fitted, one after another; for an ensemble values alone, all of them known.
+    max_iter : int
+        Most steps of a member.
+    monitor : Monitor
+        Shows the progress, and interrupts; with neither early stopping nor a checkpoint.
+    generators : sequence of torch.Generator
+        Of each member.
+
+    Returns
+    -------
+    stack : SirenStack
+        The members; only those that were done where the fit was interrupted.
+    history : History
+        Of the first network.
+    noise : ndarray of shape (n_outputs,) or None
+        Standard deviation of the noise of rows of weight 1; None for one member.
+
+    References
+    ----------
+    .. [1] Matthews, Hron, Turner, Ghahramani. Sample-then-optimize posterior sampling for Bayesian
+       linear models. NeurIPS workshop on advances in approximate Bayesian inference, 2017.
+    .. [2] Pearce, Leibfried, Brintrup, Zaki, Neely. Uncertainty in Neural Networks: Approximately
+       Bayesian Ensembling. AISTATS 2020. arXiv:1810.05546.
+    .. [3] Osband, Aslanides, Cassirer. Randomized Prior Functions for Deep Reinforcement Learning.
+       NeurIPS 2018. arXiv:1806.03335.
+    """
+    n_candidates = len(stack) // len(generators)
+    candidates = SirenStack.join([stack.take(k) for k in range(n_candidates)])
+    first, chosen, interruption = fit_most_probable(candidates, stages, max_iter, monitor)
+    history = first.history(interruption)
+    if len(generators) == 1 or interruption:
+        return first.stack, history, None
+    rows = stages[0]
+    noise = first.noise_of_rows()
+    found = Findings(first.noise, (CLOSE_ENOUGH * first.error_of_unseen()) ** 2)
+    variance = first.variance_of_functions()
+    members: list[SirenStack] = []
+    for k, targets in enumerate(_perturbed(rows, noise, generators)):
+        own = rows._replace(targets=targets)
+        if k == 0:
+            fit = LeastSquaresFit(first.stack, own, found, anchor=first.anchor)
+        else:
+            start = stack.take(k * n_candidates + chosen)
+            _widen(start, rows, variance)
+            fit = LeastSquaresFit(start, own, found)
+        interruption = descend(fit, max_iter, monitor)
+        if not (interruption and members):
+            members.append(fit.stack)
+        if interruption:
+            break
+    history = history._replace(interruption=interruption)
+    if len(members) == 1:
+        return first.stack, history, None
+    return SirenStack.join(members), history, noise.numpy()
+
+
+def _widen(start: SirenStack, rows: JetRows, variance: float) -> None:
+    """Scale output weights so that functions are as large as that, or as the targets."""
+    expected = rows.targets[0].square().mean(dim=0).clamp_max(variance)
+    present = evaluate(start, rows.coordinates[None])[0].square().mean(dim=0)
+    weight, _ = start.layers(start.parameters)[-1]
+    weight *= (expected / present.clamp_min(TINY)).sqrt().clamp(1, MOST_WIDENED)
+
+
+def _perturbed(rows: JetRows, noise: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """Return targets (K, 1, n, p) of each member, whose mean is that of the rows."""
+    shape, dtype = rows.targets.shape, rows.targets.dtype
+    drawn = torch.stack(
+        [torch.randn(shape, generator=generator, dtype=dtype) for generator in generators]
+    )
+    centred = (drawn - drawn.mean(dim=0)) * sqrt(len(drawn) / (len(drawn) - 1))
+    return rows.targets + noise / rows.root_weight * centred
