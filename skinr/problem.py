@@ -45,6 +45,9 @@ On a million rows of four surfaces with 10% noise it makes the error 27% to 40% 
 STABLE_SPEED = 12.0
 """Largest stable product of learning rate, hidden frequency and summed hidden fan_in."""
 
+STABLE_SPEED_OF_SOAP = 16.0
+"""The same for SOAP."""
+
 STABLE_SPEED_OF_DERIVATIVES = 4.0
 """The same where derivatives are fitted, which depend more on the weights."""
 
@@ -52,7 +55,16 @@ MOST_NUMBERS_FOR_LM = 500
 """Targets up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
 
 FEWEST_ROWS_FOR_SOAP = 2048
-"""Rows from which `solver="auto"` takes SOAP, whose products are then few beside a batch's."""
+"""Rows from which `solver="auto"` takes SOAP."""
+
+ROWS_PER_UNIT_FOR_SOAP = 16
+"""Of an update, for each unit of the widest layer: its products are then few beside the batch's."""
+
+SOAP_LEARNING_RATE = 1.2e-3
+"""Learning rate of SOAP in fits of up to `SHORT_FIT` updates."""
+
+SHORT_FIT = 2000
+"""Updates; in more of them instability adds up, and the rate falls with the cube root."""
 
 MOST_NUMBERS_AT_ALL = 20_000
 """Values and derivatives up to which `solver="lm"` does: beyond, each of its matrices takes over
@@ -181,7 +193,7 @@ def prepare(
         held_out=None if validation is None else _to_rows(validation, units.X, scaling, stack),
         unseen=unseen,
         objective=objective,
-        rate=_peak_rate(regressor, stack, layout),
+        rate=_peak_rate(regressor, stack, layout, solver),
         batch_size=_batch_size(regressor, training, is_piece=is_piece),
         generators=generators,
     )
@@ -297,8 +309,7 @@ def _choose_solver(
     if regressor.solver == "auto":
         if n_numbers <= MOST_NUMBERS_FOR_LM and not present and regressor.alpha == 0:
             return "lm"
-        is_large = len(table.X) >= FEWEST_ROWS_FOR_SOAP and not layout.has_derivatives
-        return "soap" if is_large else "adam"
+        return "soap" if _suits_soap(regressor, table, layout) else "adam"
     if regressor.solver == "lm" and present:
         raise ValueError(
             f"solver='lm' works without {', '.join(present)}; set solver='adam' or 'auto'."
@@ -313,6 +324,15 @@ def _count_numbers(regressor: SirenRegressor, table: Table, layout: Layout) -> i
         known &= ~table.implied
     weights = _weights(regressor)
     return sum(int(known[:, layout.columns(kind)].sum()) for kind in layout.kinds if weights[kind])
+
+
+def _suits_soap(regressor: SirenRegressor, table: Table, layout: Layout) -> bool:
+    n_rows = min(len(table.X), _batch_size(regressor, table, is_piece=False))
+    return (
+        not layout.has_derivatives
+        and len(table.X) >= FEWEST_ROWS_FOR_SOAP
+        and n_rows >= ROWS_PER_UNIT_FOR_SOAP * max(_layer_sizes(regressor))
+    )
 
 
 def _make_stack(
@@ -406,13 +426,18 @@ def _hold_out(
     return table.take(np.sort(training)), table.take(np.sort(validation))
 
 
-def _peak_rate(regressor: SirenRegressor, stack: SirenStack, layout: Layout) -> float:
+def _peak_rate(regressor: SirenRegressor, stack: SirenStack, layout: Layout, solver: str) -> float:
     if regressor.learning_rate_init != "auto":
         return float(regressor.learning_rate_init)
+    rate, stable = AUTO_LEARNING_RATE, STABLE_SPEED
+    if layout.has_derivatives:
+        stable = STABLE_SPEED_OF_DERIVATIVES
+    elif solver == "soap":
+        rate = SOAP_LEARNING_RATE * min(1.0, (SHORT_FIT / regressor.max_iter) ** (1 / 3))
+        stable = STABLE_SPEED_OF_SOAP
     hidden_fan_in = sum(stack.architecture.hidden_layer_sizes[:-1])
     speed = stack.hidden_omega_0[0] * hidden_fan_in
-    stable = STABLE_SPEED_OF_DERIVATIVES if layout.has_derivatives else STABLE_SPEED
-    return min(AUTO_LEARNING_RATE, stable / speed) if speed else AUTO_LEARNING_RATE
+    return min(rate, stable / speed) if speed else rate
 
 
 def _batch_size(regressor: SirenRegressor, training: Table, *, is_piece: bool) -> int:

@@ -94,10 +94,11 @@ class SirenRegressor(
         for; it ends by itself, and its cost grows with the number of values and derivatives cubed.
         It minimises squared errors, without `early_stopping`, and knows no `alpha`. "adam" takes
         updates on mini-batches in float32, for any table. "soap" does so in the eigenbasis of the
-        gradients' covariances [3]_: a step costs a tenth to a third more on batches of 2048 rows
-        and more on smaller ones, and a fit of several thousand updates gets much further. "auto"
-        takes "lm" where it can, `alpha` is 0 and there are at most 500 numbers to fit, "soap" from
-        2048 rows on where no derivatives are fitted, and "adam" elsewhere.
+        gradients' covariances [3]_: it fills in better between the rows, and gets much further in
+        fits of several thousand updates, but costs more where layers are wide and batches small.
+        "auto" takes "lm" where it can, `alpha` is 0 and there are at most 500 numbers to fit;
+        "soap" for values of 2048 rows and more, 16 in an update for each unit of the widest layer;
+        and "adam" elsewhere.
 
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
         For "adam" and "soap", like all that concerns rates and batches: how the rate changes over
@@ -107,7 +108,8 @@ class SirenRegressor(
         The highest learning rate. "auto" is 1e-3, or less where a wide or deep network of high
         frequency would become unstable: at most 12 / (`hidden_omega_0` times the summed fan_in of
         the hidden sine layers), measured on photographs with 128 to 256 units a layer, and a third
-        of that where derivatives are fitted.
+        of that where derivatives are fitted. For "soap" it is 1.2e-3, times the cube root of 2000 /
+        `max_iter` in longer fits, and 16 takes the place of 12.
 
     beta_1 : float in [0, 1), default=0.9
         Decay of Adam's running mean of the gradient.
