@@ -69,7 +69,7 @@ def update(X, y):
     """Return a function that does one update."""
     problem = prepare(SirenRegressor(omega_0=30), X, y, continued=False)
     optimizer = Adam(problem.stack)
-    batches = problem.rows.batches(2048, [problem.generator])
+    batches = problem.rows.batches(2048, problem.generators)
 
     @torch.no_grad()
     def step():
