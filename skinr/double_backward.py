@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from skinr.network import SirenStack
+from skinr.passes import as_rows
 
 
 class DoubleBackwardPass:
@@ -90,7 +91,7 @@ class DoubleBackwardPass:
             by_sums = self._upper[index][:, 1:]
             if self._is_sine(index):
                 torch.mul(self._slopes[index + 1], self._cosines[index], out=by_sums)
-            torch.bmm(_rows(by_sums), weight.mT, out=_rows(self._slopes[index]))
+            torch.bmm(as_rows(by_sums), weight.mT, out=as_rows(self._slopes[index]))
         self._jets[:, 1:] = self._slopes[0].transpose(1, 3)
         return self._jets
 
@@ -121,7 +122,7 @@ class DoubleBackwardPass:
             else:
                 by_sum.copy_(by_output)
             weight_gradient, bias_gradient = self._gradients[index]
-            torch.bmm(_rows(lower).mT, _rows(upper), out=weight_gradient)
+            torch.bmm(as_rows(lower).mT, as_rows(upper), out=weight_gradient)
             torch.sum(by_sum, dim=1, keepdim=True, out=bias_gradient)
             if index > 0:
                 by_output = lower[:, 1]
@@ -136,13 +137,8 @@ class DoubleBackwardPass:
         weight, _ = self._layers[index]
         slopes, rising = self._slopes[index + 1], self._rising[index + 1]
         by_sum = self._upper[index][:, 0]
-        torch.bmm(_rows(self._rising[index]), weight, out=_rows(rising))
+        torch.bmm(as_rows(self._rising[index]), weight, out=as_rows(rising))
         torch.mul(slopes[:, 0], rising[:, 0], out=by_sum)
         for output in range(1, slopes.shape[1]):
             by_sum.addcmul_(slopes[:, output], rising[:, output])
         rising.mul_(self._cosines[index])
-
-
-def _rows(part: Tensor) -> Tensor:
-    """View (K, C, B, width) as (K, C * B, width), the form of the matrix products."""
-    return part.flatten(1, 2)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from skinr.network import SirenStack
-from skinr.passes import EVALUATION_CHUNK, ROW_MULTIPLE, StackPass, evaluate_in_chunks
+from skinr.passes import EVALUATION_CHUNK, ROW_MULTIPLE, StackPass, as_rows, evaluate_in_chunks
 
 JET_CHUNK = 3 * EVALUATION_CHUNK
 """Rows times components that pass through a network at a time when jets are evaluated."""
@@ -101,7 +101,7 @@ class JetPass:
                 affine[:, 1 : 1 + self._n_features] = weight[:, :, None]
                 affine[:, 1 + self._n_features :] = 0
             else:
-                torch.bmm(_rows(self._activations[index - 1]), weight, out=_rows(affine))
+                torch.bmm(as_rows(self._activations[index - 1]), weight, out=as_rows(affine))
                 affine[:, 0] += bias
             if self._is_sine(index):
                 self._sine(index)
@@ -131,10 +131,10 @@ class JetPass:
                 weight_gradient += adjoint[:, 1 : 1 + self._n_features].sum(dim=2)
             else:
                 weight, _ = self._layers[index]
-                activation = _rows(self._activations[index - 1])
-                torch.bmm(activation.transpose(1, 2), _rows(adjoint), out=weight_gradient)
+                activation = as_rows(self._activations[index - 1])
+                torch.bmm(activation.transpose(1, 2), as_rows(adjoint), out=weight_gradient)
                 below = self._adjoints[index - 1]
-                torch.bmm(_rows(adjoint), weight.transpose(1, 2), out=_rows(below))
+                torch.bmm(as_rows(adjoint), weight.transpose(1, 2), out=as_rows(below))
                 adjoint = below
         return self.gradient
 
@@ -231,8 +231,3 @@ def evaluate_gradient(stack: SirenStack, coordinates: Tensor) -> Tensor:
         return function
 
     return evaluate_in_chunks(make_function, coordinates, EVALUATION_CHUNK)
-
-
-def _rows(jets: Tensor) -> Tensor:
-    """View (K, C, B, width) as (K, C * B, width), the form of the matrix products."""
-    return jets.flatten(1, 2)

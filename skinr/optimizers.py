@@ -48,7 +48,8 @@ class Adam:
     r"""Adam ([1]_, algorithm 1) for a stack whose frequencies are folded into its parameters.
 
     With :math:`W' = \omega W` the gradient by W is :math:`\omega` times that by W', so Adam on W
-    is Adam on W' with the step multiplied by :math:`\omega` and :math:`\epsilon` divided by it.
+    is Adam on W' with the step multiplied by :math:`\omega` and :math:`\epsilon` divided by it. So
+    it is in a basis that mixes the parameters of a layer, which have one :math:`\omega`.
 
     Parameters
     ----------

@@ -179,6 +179,11 @@ def evaluate_in_chunks(
     return results[:, :n_rows]
 
 
+def as_rows(part: Tensor) -> Tensor:
+    """View (K, C, B, width) as (K, C * B, width), the form of the matrix products."""
+    return part.flatten(1, 2)
+
+
 def _affine(inputs: Tensor, weight: Tensor, bias: Tensor, output: Tensor) -> None:
     """Write inputs @ weight + bias, to the same bits for a network alone and in a stack.
 

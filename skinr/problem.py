@@ -11,6 +11,13 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from skinr.choices import (
+    choose_batch_size,
+    choose_solver,
+    layer_sizes,
+    peak_rate,
+    term_weights,
+)
 from skinr.device import resolve_device
 from skinr.ensemble import members_of, to_stack
 from skinr.error_bars import deal_to_pairs
@@ -30,45 +37,6 @@ from skinr.targets import (
 
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor
-
-AUTO_LEARNING_RATE = 1e-3
-"""Learning rate where `learning_rate_init="auto"` and the network is not too large for it."""
-
-AUTO_BATCH_SIZE = 2048
-"""Rows of an update where `batch_size="auto"`, and of a piece of a stream."""
-
-MANY_ROWS = 500_000
-"""Tables of more rows take twice as many for an update.
-
-On a million rows of four surfaces with 10% noise it makes the error 27% to 40% smaller."""
-
-STABLE_SPEED = 12.0
-"""Largest stable product of learning rate, hidden frequency and summed hidden fan_in."""
-
-STABLE_SPEED_OF_SOAP = 16.0
-"""The same for SOAP."""
-
-STABLE_SPEED_OF_DERIVATIVES = 4.0
-"""The same where derivatives are fitted, which depend more on the weights."""
-
-MOST_NUMBERS_FOR_LM = 500
-"""Targets up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
-
-FEWEST_ROWS_FOR_SOAP = 2048
-"""Rows from which `solver="auto"` takes SOAP."""
-
-ROWS_PER_UNIT_FOR_SOAP = 16
-"""Of an update, for each unit of the widest layer: its products are then few beside the batch's."""
-
-SOAP_LEARNING_RATE = 1.2e-3
-"""Learning rate of SOAP in fits of up to `SHORT_FIT` updates."""
-
-SHORT_FIT = 2000
-"""Updates; in more of them instability adds up, and the rate falls with the cube root."""
-
-MOST_NUMBERS_AT_ALL = 20_000
-"""Values and derivatives up to which `solver="lm"` does: beyond, each of its matrices takes over
-3 GB."""
 
 Values = NDArray[np.floating[Any]]
 
@@ -170,7 +138,7 @@ def prepare(
         torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
         for _ in range(regressor.n_estimators)
     ]
-    solver = _choose_solver(regressor, table, layout, is_piece=is_piece)
+    solver = choose_solver(regressor, table, layout, is_piece=is_piece)
     stack = _make_stack(regressor, table, layout, generators, solver, continued=continued)
     training, validation = table, None
     if regressor.early_stopping and not is_piece:
@@ -193,8 +161,8 @@ def prepare(
         held_out=None if validation is None else _to_rows(validation, units.X, scaling, stack),
         unseen=unseen,
         objective=objective,
-        rate=_peak_rate(regressor, stack, layout, solver),
-        batch_size=_batch_size(regressor, training, is_piece=is_piece),
+        rate=peak_rate(regressor, stack, layout, solver),
+        batch_size=choose_batch_size(regressor, training, is_piece=is_piece),
         generators=generators,
     )
 
@@ -276,62 +244,7 @@ def _objective(
         stack,
         loss=regressor.loss,
         alpha=regressor.alpha,
-        weights=_weights(regressor),
-    )
-
-
-def _weights(regressor: SirenRegressor) -> dict[str, float]:
-    """Return the weight of each kind of target."""
-    return {
-        "values": 1.0,
-        "gradient": regressor.gradient_weight,
-        "laplacian": regressor.laplacian_weight,
-    }
-
-
-def _choose_solver(
-    regressor: SirenRegressor, table: Table, layout: Layout, *, is_piece: bool
-) -> str:
-    """Return "lm", "adam" or "soap"."""
-    if is_piece:
-        return "soap" if regressor.solver == "soap" else "adam"
-    n_numbers = _count_numbers(regressor, table, layout)
-    obstacles = {
-        f"loss={regressor.loss!r}": regressor.loss != "squared_error",
-        "early_stopping=True": regressor.early_stopping,
-        "weights of 0 for all targets": n_numbers == 0,
-        "derivatives for an ensemble": layout.has_derivatives and regressor.n_estimators > 1,
-        f"more than {MOST_NUMBERS_AT_ALL} values and derivatives": (
-            len(table.X) * layout.n_components * layout.n_outputs > MOST_NUMBERS_AT_ALL
-        ),
-    }
-    present = [name for name, is_there in obstacles.items() if is_there]
-    if regressor.solver == "auto":
-        if n_numbers <= MOST_NUMBERS_FOR_LM and not present and regressor.alpha == 0:
-            return "lm"
-        return "soap" if _suits_soap(regressor, table, layout) else "adam"
-    if regressor.solver == "lm" and present:
-        raise ValueError(
-            f"solver='lm' works without {', '.join(present)}; set solver='adam' or 'auto'."
-        )
-    return regressor.solver
-
-
-def _count_numbers(regressor: SirenRegressor, table: Table, layout: Layout) -> int:
-    """Return how many targets least squares would fit at once."""
-    known = ~np.isnan(table.y)
-    if table.implied is not None and "gradient" in layout.kinds:
-        known &= ~table.implied
-    weights = _weights(regressor)
-    return sum(int(known[:, layout.columns(kind)].sum()) for kind in layout.kinds if weights[kind])
-
-
-def _suits_soap(regressor: SirenRegressor, table: Table, layout: Layout) -> bool:
-    n_rows = min(len(table.X), _batch_size(regressor, table, is_piece=False))
-    return (
-        not layout.has_derivatives
-        and len(table.X) >= FEWEST_ROWS_FOR_SOAP
-        and n_rows >= ROWS_PER_UNIT_FOR_SOAP * max(_layer_sizes(regressor))
+        weights=term_weights(regressor),
     )
 
 
@@ -349,7 +262,7 @@ def _make_stack(
     if solver == "lm":
         device, dtype = torch.device("cpu"), torch.float64
     architecture = Architecture(
-        layout.n_features, _layer_sizes(regressor), layout.n_outputs, regressor.output_activation
+        layout.n_features, layer_sizes(regressor), layout.n_outputs, regressor.output_activation
     )
     omegas = _frequencies(regressor, table, solver, continued=continued)
     hidden_omegas = omegas
@@ -372,16 +285,6 @@ def _make_stack(
         device=device,
         dtype=dtype,
     )
-
-
-def _layer_sizes(regressor: SirenRegressor) -> tuple[int, ...]:
-    sizes = np.atleast_1d(np.asarray(regressor.hidden_layer_sizes))
-    if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or (sizes < 1).any():
-        raise ValueError(
-            "hidden_layer_sizes must be one or more integers of at least 1; "
-            f"{regressor.hidden_layer_sizes!r} given."
-        )
-    return tuple(sizes.tolist())
 
 
 def _frequencies(
@@ -424,26 +327,6 @@ def _hold_out(
         np.arange(len(table.X)), test_size=regressor.validation_fraction, random_state=random
     )
     return table.take(np.sort(training)), table.take(np.sort(validation))
-
-
-def _peak_rate(regressor: SirenRegressor, stack: SirenStack, layout: Layout, solver: str) -> float:
-    if regressor.learning_rate_init != "auto":
-        return float(regressor.learning_rate_init)
-    rate, stable = AUTO_LEARNING_RATE, STABLE_SPEED
-    if layout.has_derivatives:
-        stable = STABLE_SPEED_OF_DERIVATIVES
-    elif solver == "soap":
-        rate = SOAP_LEARNING_RATE * min(1.0, (SHORT_FIT / regressor.max_iter) ** (1 / 3))
-        stable = STABLE_SPEED_OF_SOAP
-    hidden_fan_in = sum(stack.architecture.hidden_layer_sizes[:-1])
-    speed = stack.hidden_omega_0[0] * hidden_fan_in
-    return min(rate, stable / speed) if speed else rate
-
-
-def _batch_size(regressor: SirenRegressor, training: Table, *, is_piece: bool) -> int:
-    if regressor.batch_size != "auto":
-        return int(regressor.batch_size)
-    return AUTO_BATCH_SIZE * (1 if is_piece or len(training.X) <= MANY_ROWS else 2)
 
 
 def _training_rows(

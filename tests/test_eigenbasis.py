@@ -144,28 +144,6 @@ def test_soap_learns_in_fewer_updates_than_adam(picture):
     assert losses["soap"] < 0.9 * losses["adam"], losses
 
 
-@pytest.mark.parametrize(
-    ("n_rows", "options", "solver"),
-    [
-        (2048, {}, "soap"),
-        (2047, {}, "adam"),
-        (2048, {"hidden_layer_sizes": (8, 128)}, "soap"),
-        (2048, {"hidden_layer_sizes": (8, 129)}, "adam"),
-        (4096, {"batch_size": 128}, "soap"),
-        (4096, {"batch_size": 127}, "adam"),
-    ],
-)
-def test_auto_is_soap_where_its_products_are_few(picture, n_rows, options, solver):
-    X, y = (part[:n_rows] for part in picture)
-    options = {"hidden_layer_sizes": 8, "max_iter": 2, "random_state": 0, **options}
-    fits = {
-        name: SirenRegressor(**options, solver=name).fit(X, y).predict(X)
-        for name in ("auto", "soap", "adam")
-    }
-    assert np.array_equal(fits["auto"], fits[solver])
-    assert not np.array_equal(fits["soap"], fits["adam"])
-
-
 def test_streams_take_soap_where_it_is_asked_for(picture):
     X, y = picture
     pieces = np.array_split(np.arange(len(X)), 4)

@@ -67,7 +67,7 @@ def fit_cost(path, max_iter):
 
 def update(X, y):
     """Return a function that does one update."""
-    problem = prepare(SirenRegressor(omega_0=30), X, y, continued=False)
+    problem = prepare(SirenRegressor(solver="adam", omega_0=30), X, y, continued=False)
     optimizer = Adam(problem.stack)
     batches = problem.rows.batches(2048, problem.generators)
 
