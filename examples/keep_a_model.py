@@ -30,7 +30,7 @@ options.figures.mkdir(parents=True, exist_ok=True)
 folder = Path(tempfile.mkdtemp())
 
 # %% Two sittings, and one
-image = Image.fromarray(load_sample_image("flower.jpg")).convert("L").resize((160, 128))
+image = Image.fromarray(load_sample_image("flower.jpg")).convert("L").resize((160, 107))
 X, y = ImageCoordinateTransformer().image_to_arrays(image)
 siren = SirenRegressor(max_iter=600, random_state=0, checkpoint=folder / "fit.checkpoint")
 with warnings.catch_warnings():

@@ -73,7 +73,7 @@ pictures = {
     "known slices, across": np.repeat(volume[::2, middle], 2, axis=0),
     "SIREN, across, finer": across[:, 0],
 }
-figure, axes = plt.subplots(1, 6, figsize=(20, 3.6), layout="constrained")
+figure, axes = plt.subplots(1, 6, figsize=(20, 4.2), layout="constrained")
 for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
     ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
     ax.set_title(title)

@@ -39,6 +39,9 @@ MOST_NUMBERS_FOR_LM = 500
 FEWEST_ROWS_FOR_SOAP = 2048
 """Rows from which `solver="auto"` takes SOAP."""
 
+FEWEST_UPDATES_FOR_SOAP = 1000
+"""Updates from which it does: in fewer Adam gets as far, and further with layers of 64 units."""
+
 ROWS_PER_UNIT_FOR_SOAP = 16
 """Of an update, for each unit of the widest layer: its products are then few beside the batch's."""
 
@@ -111,6 +114,7 @@ def _suits_soap(regressor: SirenRegressor, table: Table, layout: Layout) -> bool
     n_rows = min(len(table.X), choose_batch_size(regressor, table, is_piece=False))
     return (
         not layout.has_derivatives
+        and regressor.max_iter >= FEWEST_UPDATES_FOR_SOAP
         and len(table.X) >= FEWEST_ROWS_FOR_SOAP
         and n_rows >= ROWS_PER_UNIT_FOR_SOAP * max(layer_sizes(regressor))
     )

@@ -97,8 +97,8 @@ class SirenRegressor(
         gradients' covariances [3]_: it fills in better between the rows, and gets much further in
         fits of several thousand updates, but costs more where layers are wide and batches small.
         "auto" takes "lm" where it can, `alpha` is 0 and there are at most 500 numbers to fit;
-        "soap" for values of 2048 rows and more, 16 in an update for each unit of the widest layer;
-        and "adam" elsewhere.
+        "soap" for values of 2048 rows and more, in 1000 updates and more, of 16 rows and more for
+        each unit of the widest layer; and "adam" elsewhere.
 
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
         For "adam" and "soap", like all that concerns rates and batches: how the rate changes over

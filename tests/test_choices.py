@@ -21,11 +21,13 @@ def surface():
         (2048, {"hidden_layer_sizes": (8, 129)}, "adam"),
         (4096, {"batch_size": 128}, "soap"),
         (4096, {"batch_size": 127}, "adam"),
+        (2048, {"max_iter": 2}, "adam"),
     ],
 )
-def test_auto_is_soap_where_its_products_are_few(surface, n_rows, options, solver):
+def test_auto_is_soap_where_it_gets_further(surface, monkeypatch, n_rows, options, solver):
+    monkeypatch.setattr(skinr.choices, "FEWEST_UPDATES_FOR_SOAP", 3)
     X, y = (part[:n_rows] for part in surface)
-    options = {"hidden_layer_sizes": 8, "max_iter": 2, "random_state": 0, **options}
+    options = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0, **options}
     fits = {
         name: SirenRegressor(**options, solver=name).fit(X, y).predict(X)
         for name in ("auto", "soap", "adam")
