@@ -8,6 +8,7 @@ read from the evidence.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import product
 from math import inf, log
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from skinr.jet_algebra import JetAlgebra
 from skinr.jet_rows import JetRows
 from skinr.network import SirenStack
-from skinr.training import History, Monitor
+from skinr.training import History
 
 FIRST_DAMPING = 1e-2
 """As a share of the mean variance that the weights explain."""
@@ -34,16 +35,16 @@ MAX_ATTEMPTS = 10
 """Rises of the damping in search of a step that helps."""
 
 REVIEW_INTERVAL = 5
-"""Steps between two choices of the noise, and those after which networks are compared."""
-
-MOST_RACE_ROWS = 300
-"""Rows on which networks are compared."""
+"""Steps between two choices of the noise."""
 
 PATIENCE = 2
 """Reviews in which the objective must fall by `LEAST_GAIN`."""
 
 LEAST_GAIN = 0.25
 """In nats."""
+
+CLOSE_ENOUGH = 0.01
+"""Root mean square of the residuals, over that of unseen rows, below which a fit is done."""
 
 INVISIBLE = 1e-11
 """Share of the mean squared target that the float32 of predictions does not show."""
@@ -148,6 +149,7 @@ class LeastSquaresFit:
         self.stack = stack
         self.evidence = -inf
         self.losses = list(earlier_losses)
+        self._n_earlier = len(self.losses)
         self._algebra = JetAlgebra(len(rows.targets) - 1 - len(rows.operators), rows.operators)
         self._coordinates = self._algebra.coordinates(rows.coordinates)
         self._observed = rows.root_weight.any(dim=2).any(dim=1).nonzero()[:, 0]
@@ -164,12 +166,13 @@ class LeastSquaresFit:
         self._targets = rows.targets[self._observed].take(self._known)
         self._invisible = INVISIBLE * float((self._targets * self._root_weight).square().mean())
         self._found = found
-        if found is not None:
-            self._invisible = max(self._invisible, found.close_enough)
+        self._close_enough = 0.0 if found is None else found.close_enough
         self._start = stack.parameters.clone() if anchor is None else anchor
         self._accept(self._evaluate(stack.parameters.clone()))
         self._damping = FIRST_DAMPING * self._scale()
         self._reviews: list[float] = []
+        self._reviewed_at: int | None = None
+        self._noise_index: int | None = None
         self._is_stuck = False
 
     @property
@@ -180,7 +183,7 @@ class LeastSquaresFit:
     @property
     def has_converged(self) -> bool:
         """Whether more steps would hardly change what is predicted."""
-        if self._is_stuck or self.loss <= self._invisible:
+        if self._is_stuck or self.loss <= max(self._invisible, self._close_enough):
             return True
         recent = self._reviews[-PATIENCE - 1 :]
         return len(recent) > PATIENCE and recent[0] - min(recent[1:]) < LEAST_GAIN
@@ -229,18 +232,33 @@ class LeastSquaresFit:
         solved, diagonal = self._leave_one_out()
         return float((solved / diagonal).square().mean().sqrt())
 
+    def with_more(self, rows: JetRows) -> LeastSquaresFit:
+        """Return a fit that goes on from here, with more rows of the same table."""
+        fit = LeastSquaresFit(self.stack, rows, anchor=self._start, earlier_losses=self.losses)
+        fit._noise_index = self._noise_index
+        return fit
+
     def review(self) -> None:
-        """Take the noise that has been found, or that of the largest evidence."""
+        """Take the noise that has been found, or that of the largest evidence, as of now."""
+        if self._reviewed_at == len(self.losses):
+            return
+        self._reviewed_at = len(self.losses)
         if self._found is not None:
             self._noise = self._found.noise * self._scale()
         else:
-            target = self._linear_target()
-            candidates = [self._scale() * noise for noise in NOISES]
-            self.evidence, self._noise = max((self._evidence_of(c, target), c) for c in candidates)
+            self._choose_noise()
+            self._close_enough = (CLOSE_ENOUGH * self.error_of_unseen()) ** 2
         self._reviews.append(log(max(self._objective(self._at), TINY)))
+
+    @property
+    def n_steps(self) -> int:
+        """Steps that were taken here."""
+        return len(self.losses) - self._n_earlier
 
     def step(self) -> None:
         """Move the weights once, by a step that lowers the objective, where one can be found."""
+        if self.n_steps % REVIEW_INTERVAL == 0:
+            self.review()
         self.losses.append(self.loss)
         before, rise = self._objective(self._at), 2.0
         for _ in range(MAX_ATTEMPTS):
@@ -322,6 +340,20 @@ class LeastSquaresFit:
         factor, failed = torch.linalg.cholesky_ex(shifted)
         return None if failed else factor
 
+    def _choose_noise(self) -> None:
+        """Take the noise of the largest evidence: of all at first, later of those uphill."""
+        target, scale = self._linear_target(), self._scale()
+        evidence = cache(lambda index: self._evidence_of(scale * NOISES[index], target))
+        if self._noise_index is None:
+            self._noise_index = max(range(len(NOISES)), key=evidence)
+        while True:
+            here = self._noise_index
+            near = range(max(0, here - 1), min(here + 2, len(NOISES)))
+            self._noise_index = max(near, key=evidence)
+            if evidence(self._noise_index) <= evidence(here):
+                break
+        self.evidence, self._noise = evidence(here), scale * NOISES[here]
+
     def _evidence_of(self, noise: float, target: Tensor) -> float:
         factor = self._factor(noise)
         if factor is None:
@@ -396,68 +428,3 @@ def _inner_products(jets: Tensor) -> Tensor:
     """Return the products (..., ...) of all pairs of vectors in jets (..., width)."""
     flat = jets.flatten(0, -2)
     return (flat @ flat.T).view(*jets.shape[:-1], *jets.shape[:-1])
-
-
-@torch.no_grad()
-def fit_most_probable(
-    stack: SirenStack, stages: Sequence[JetRows], max_iter: int, monitor: Monitor
-) -> tuple[LeastSquaresFit, int, str | None]:
-    """Fit the one of several networks that makes a small table most probable.
-
-    Parameters
-    ----------
-    stack : SirenStack of K networks
-        As they start, in float64 on the CPU.
-    stages : sequence of JetRows
-        What is fitted, one after another; the first of them chooses the network.
-    max_iter : int
-        Most steps.
-    monitor : Monitor
-        Shows the progress, and interrupts; with neither early stopping nor a checkpoint.
-
-    Returns
-    -------
-    fit : LeastSquaresFit
-    chosen : int
-        Which network it is of.
-    interruption : str or None
-        What ended the fit before its time.
-    """
-    chosen = _most_probable(stack, stages[0])
-    fit = LeastSquaresFit(stack.take(chosen), stages[0])
-    interruption = descend(fit, max_iter, monitor)
-    for rows in stages[1:]:
-        fit = LeastSquaresFit(fit.stack, rows, earlier_losses=fit.losses)
-        interruption = descend(fit, max_iter, monitor)
-    return fit, chosen, interruption
-
-
-def descend(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None:
-    """Take steps until the fit has converged, and return what ended it before its time."""
-    interruption = None
-    first = len(fit.losses)
-    for n_iter in range(first, max_iter):
-        if (n_iter - first) % REVIEW_INTERVAL == 0:
-            fit.review()
-        fit.step()
-        monitor.look(n_iter + 1, torch.tensor([fit.loss]))
-        interruption = monitor.interrupted_by
-        if fit.has_converged or interruption:
-            break
-    return None if len(fit.losses) == max_iter else interruption
-
-
-def _most_probable(stack: SirenStack, rows: JetRows) -> int:
-    """Return the index of the network of the largest evidence, after a few steps of each."""
-    if len(stack) == 1:
-        return 0
-    rows = rows.thinned(MOST_RACE_ROWS)
-    evidences = []
-    for k in range(len(stack)):
-        fit = LeastSquaresFit(stack.take(k), rows)
-        fit.review()
-        for _ in range(REVIEW_INTERVAL):
-            fit.step()
-        fit.review()
-        evidences.append(fit.evidence)
-    return int(np.argmax(evidences))

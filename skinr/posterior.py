@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skinr.jet_rows import JetRows
-from skinr.least_squares import TINY, Findings, LeastSquaresFit, descend, fit_most_probable
+from skinr.least_squares import TINY, Findings, LeastSquaresFit
+from skinr.most_probable import descend, fit_most_probable
 from skinr.network import SirenStack
 from skinr.passes import evaluate
 from skinr.training import History, Monitor

@@ -11,7 +11,8 @@ from test_jets import autograd_jets
 from skinr import SirenRegressor
 from skinr.frequency import CANDIDATES
 from skinr.jet_rows import JetRows
-from skinr.least_squares import LeastSquaresFit, fit_most_probable
+from skinr.least_squares import LeastSquaresFit
+from skinr.most_probable import fit_most_probable
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
 from skinr.training import Monitor
@@ -228,7 +229,7 @@ def test_time_ends_it():
     X, y = rows_of("two sines", 100)
     with pytest.warns(ConvergenceWarning, match="max_time"):
         model = SirenRegressor(max_time=1e-9, random_state=0).fit(X, y)
-    assert model.n_iter_ == 1
+    assert model.n_iter_ <= 1
     assert np.isfinite(model.predict(X)).all()
 
 

@@ -1,0 +1,108 @@
+"""Which of several networks makes a small table most probable, and its fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+import numpy as np
+import torch
+
+from skinr.jet_rows import JetRows
+from skinr.least_squares import REVIEW_INTERVAL, LeastSquaresFit
+from skinr.network import SirenStack
+from skinr.training import Monitor
+
+FEW_ROWS = 500
+"""Rows on which networks are compared."""
+
+PROBATION = 2 * REVIEW_INTERVAL
+"""Steps after which a network must not be far behind the best one."""
+
+FAR_BEHIND = 0.5
+"""In nats for each number that is fitted."""
+
+MOST_FAILURES = 2
+"""Networks in a row that are not better than the best one, after which no more are tried."""
+
+
+@torch.no_grad()
+def fit_most_probable(
+    stack: SirenStack, stages: Sequence[JetRows], max_iter: int, monitor: Monitor
+) -> tuple[LeastSquaresFit, int, str | None]:
+    """Fit the one of several networks that makes a small table most probable.
+
+    A large part of a table of more than `FEW_ROWS` rows is spared until that network is chosen and
+    fitted to a few of them.
+
+    Parameters
+    ----------
+    stack : SirenStack of K networks
+        As they start, in float64 on the CPU, by ascending frequency.
+    stages : sequence of JetRows
+        What is fitted, one after another; the first of them chooses the network.
+    max_iter : int
+        Most steps.
+    monitor : Monitor
+        Shows the progress, and interrupts; with neither early stopping nor a checkpoint.
+
+    Returns
+    -------
+    fit : LeastSquaresFit
+    chosen : int
+        Which network it is of.
+    interruption : str or None
+        What ended the fit before its time.
+    """
+    few = stages[0].thinned(FEW_ROWS)
+    fit, chosen, interruption = _choose(stack, few, max_iter, monitor)
+    if few is not stages[0] and not interruption:
+        fit = fit.with_more(stages[0])
+        interruption = descend(fit, max_iter, monitor)
+    for rows in stages[1:]:
+        fit = LeastSquaresFit(fit.stack, rows, earlier_losses=fit.losses)
+        interruption = descend(fit, max_iter, monitor)
+    return fit, chosen, interruption
+
+
+def descend(
+    fit: LeastSquaresFit, max_iter: int, monitor: Monitor, least_evidence: float = -inf
+) -> str | None:
+    """Take steps until the fit has converged or is hopeless, and return what interrupted it."""
+    while len(fit.losses) < max_iter and not fit.has_converged:
+        fit.step()
+        monitor.look(len(fit.losses), torch.tensor([fit.loss]))
+        if monitor.interrupted_by:
+            return monitor.interrupted_by if len(fit.losses) < max_iter else None
+        if fit.n_steps == PROBATION:
+            fit.review()
+            if fit.evidence < least_evidence:
+                return None
+    return None
+
+
+def _choose(
+    stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
+) -> tuple[LeastSquaresFit, int, str | None]:
+    """Fit the network of the largest evidence after a few steps, then those of lower frequencies.
+
+    A low frequency shows late what it can do: the network must bend far from its linearisation.
+    """
+    fits = [LeastSquaresFit(stack.take(k), rows) for k in range(len(stack))]
+    interruption = None
+    for fit in fits if len(fits) > 1 else []:
+        interruption = interruption or descend(fit, min(REVIEW_INTERVAL, max_iter), monitor)
+        fit.review()
+    best = int(np.argmax([fit.evidence for fit in fits]))
+    interruption = interruption or descend(fits[best], max_iter, monitor)
+    failures = 0
+    for k in reversed(range(best)):
+        if interruption or failures == MOST_FAILURES:
+            break
+        fits[best].review()
+        interruption = descend(fits[k], max_iter, monitor, fits[best].evidence - FAR_BEHIND)
+        fits[k].review()
+        failures += 1
+        if fits[k].evidence > fits[best].evidence:
+            best, failures = k, 0
+    return fits[best], best, interruption
