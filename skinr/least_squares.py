@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.utils import gen_batches
 from torch import Tensor, nn
 
 from skinr.jet_algebra import JetAlgebra
@@ -48,6 +49,9 @@ CLOSE_ENOUGH = 0.01
 
 INVISIBLE = 1e-11
 """Share of the mean squared target that the float32 of predictions does not show."""
+
+BLOCK = 384
+"""Rows of the matrix of all rows that are filled at a time: what the caches hold."""
 
 TINY = 1e-300
 """Keeps logarithms of nothing finite."""
@@ -164,7 +168,7 @@ class LeastSquaresFit:
         self._known = root_weight.flatten().nonzero()[:, 0]
         self._root_weight = root_weight.take(self._known)
         self._targets = rows.targets[self._observed].take(self._known)
-        self._invisible = INVISIBLE * float((self._targets * self._root_weight).square().mean())
+        self._power = float((self._targets * self._root_weight).square().mean())
         self._found = found
         self._close_enough = 0.0 if found is None else found.close_enough
         self._start = stack.parameters.clone() if anchor is None else anchor
@@ -183,7 +187,7 @@ class LeastSquaresFit:
     @property
     def has_converged(self) -> bool:
         """Whether more steps would hardly change what is predicted."""
-        if self._is_stuck or self.loss <= max(self._invisible, self._close_enough):
+        if self._is_stuck or self.loss <= max(INVISIBLE * self._power, self._close_enough):
             return True
         recent = self._reviews[-PATIENCE - 1 :]
         return len(recent) > PATIENCE and recent[0] - min(recent[1:]) < LEAST_GAIN
@@ -247,7 +251,8 @@ class LeastSquaresFit:
             self._noise = self._found.noise * self._scale()
         else:
             self._choose_noise()
-            self._close_enough = (CLOSE_ENOUGH * self.error_of_unseen()) ** 2
+            if self.loss < CLOSE_ENOUGH**2 * self._power:
+                self._close_enough = (CLOSE_ENOUGH * self.error_of_unseen()) ** 2
         self._reviews.append(log(max(self._objective(self._at), TINY)))
 
     @property
@@ -310,21 +315,28 @@ class LeastSquaresFit:
         self._gram = self._gram_matrix()
 
     def _gram_matrix(self) -> Tensor:
-        """Return S (m, m), a sum over layers: products of inputs times those of sensitivities."""
+        """Return S (m, m), a sum over layers: products of inputs times those of sensitivities.
+
+        Without derivatives only blocks of its lower triangle are filled, which is what is needed.
+        """
         gram = self._targets.new_zeros(*self._shape, *self._shape)
         squares = self.stack.layers(self.stack.frequencies.square())
-        for layer_input, sensitivity, (square, _) in zip(
-            self._at.inputs, self._sensitivities, squares, strict=True
-        ):
-            ahead, behind = _inner_products(layer_input), _inner_products(sensitivity)
-            ahead[0, :, 0] += 1
-            scale = float(square[0, 0, 0])
-            for (q, a, b, factor), (r, c, d, other) in product(self._terms, repeat=2):
-                gram[q, :, :, r].addcmul_(
-                    ahead[a, :, None, c, :, None],
-                    behind[b, :, :, d],
-                    value=scale * factor * other,
-                )
+        scales = [float(square[0, 0, 0]) for square, _ in squares]
+        n_components, n_rows, _ = self._shape
+        for rows in gen_batches(n_rows, BLOCK):
+            others = slice(rows.stop if n_components == 1 else n_rows)
+            for layer_input, sensitivity, scale in zip(
+                self._at.inputs, self._sensitivities, scales, strict=True
+            ):
+                ahead = _inner_products(layer_input[:, rows], layer_input[:, others])
+                behind = _inner_products(sensitivity[:, rows], sensitivity[:, others])
+                ahead[0, :, 0] += 1
+                for (q, a, b, factor), (r, c, d, other) in product(self._terms, repeat=2):
+                    gram[q, rows, :, r, others].addcmul_(
+                        ahead[a, :, None, c, :, None],
+                        behind[b, :, :, d],
+                        value=scale * factor * other,
+                    )
         gram = gram.flatten(0, 2).flatten(1)
         if len(self._known) < len(gram):
             gram = gram[self._known[:, None], self._known]
@@ -424,7 +436,7 @@ def _affine(jets: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.baddbmm(shift, jets, weight.expand(len(jets), -1, -1))
 
 
-def _inner_products(jets: Tensor) -> Tensor:
-    """Return the products (..., ...) of all pairs of vectors in jets (..., width)."""
-    flat = jets.flatten(0, -2)
-    return (flat @ flat.T).view(*jets.shape[:-1], *jets.shape[:-1])
+def _inner_products(jets: Tensor, others: Tensor) -> Tensor:
+    """Return the products (..., ...) of all pairs of vectors (..., width) of two sets of jets."""
+    products = jets.flatten(0, -2) @ others.flatten(0, -2).T
+    return products.view(*jets.shape[:-1], *others.shape[:-1])

@@ -16,7 +16,7 @@ from skinr.training import Monitor
 FEW_ROWS = 500
 """Rows on which networks are compared."""
 
-PROBATION = 2 * REVIEW_INTERVAL
+PROBATION = 10
 """Steps after which a network must not be far behind the best one."""
 
 FAR_BEHIND = 0.5
@@ -74,10 +74,8 @@ def descend(
         monitor.look(len(fit.losses), torch.tensor([fit.loss]))
         if monitor.interrupted_by:
             return monitor.interrupted_by if len(fit.losses) < max_iter else None
-        if fit.n_steps == PROBATION:
-            fit.review()
-            if fit.evidence < least_evidence:
-                return None
+        if fit.n_steps > PROBATION and fit.evidence < least_evidence:
+            break
     return None
 
 

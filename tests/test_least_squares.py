@@ -83,7 +83,7 @@ def test_the_matrix_of_the_rows_and_a_step_are_those_of_the_dense_jacobian(probl
     fit = LeastSquaresFit(stack, rows)
     jacobian = dense_jacobian(stack, rows)
     size = len(jacobian)
-    torch.testing.assert_close(fit._gram, jacobian @ jacobian.T / size)
+    torch.testing.assert_close(fit._gram.tril(), (jacobian @ jacobian.T / size).tril())
     fit.review()
     residual, noise, damping = fit._at.residual, fit._noise, fit._damping
     start = stack.parameters.clone()
