@@ -33,7 +33,7 @@ STABLE_SPEED_OF_SOAP = 16.0
 STABLE_SPEED_OF_DERIVATIVES = 4.0
 """The same where derivatives are fitted, which depend more on the weights."""
 
-MOST_NUMBERS_FOR_LM = 500
+MOST_NUMBERS_FOR_LM = 2000
 """Targets up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
 
 FEWEST_ROWS_FOR_SOAP = 2048

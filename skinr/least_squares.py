@@ -44,7 +44,7 @@ PATIENCE = 2
 LEAST_GAIN = 0.25
 """In nats."""
 
-CLOSE_ENOUGH = 0.01
+CLOSE_ENOUGH = 0.03
 """Root mean square of the residuals, over that of unseen rows, below which a fit is done."""
 
 INVISIBLE = 1e-11
@@ -190,7 +190,7 @@ class LeastSquaresFit:
         if self._is_stuck or self.loss <= max(INVISIBLE * self._power, self._close_enough):
             return True
         recent = self._reviews[-PATIENCE - 1 :]
-        return len(recent) > PATIENCE and recent[0] - min(recent[1:]) < LEAST_GAIN
+        return len(recent) > PATIENCE and recent[0] - min(recent[1:]) < LEAST_GAIN * max(1.0, len(self._known) / 500)
 
     @property
     def noise(self) -> float:
