@@ -8,6 +8,7 @@ import numpy as np
 
 from skinr.network import SirenStack
 from skinr.rows import Table
+from skinr.stored_rows import MAX_COPIED_SIZE
 from skinr.targets import Layout
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ STABLE_SPEED_OF_SOAP = 16.0
 STABLE_SPEED_OF_DERIVATIVES = 4.0
 """The same where derivatives are fitted, which depend more on the weights."""
 
-MOST_NUMBERS_FOR_LM = 2000
+MOST_NUMBERS_FOR_LM = 2048
 """Targets up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
 
 FEWEST_ROWS_FOR_SOAP = 2048
@@ -50,6 +51,12 @@ SOAP_LEARNING_RATE = 1.2e-3
 
 SHORT_FIT = 2000
 """Updates; in more of them instability adds up, and the rate falls with the cube root."""
+
+REFINING = 0.25
+"""Share of the learning rate for a network that few rows have been fitted by."""
+
+GRID_SAMPLE = 10_000
+"""Rows by which a grid is recognised."""
 
 MOST_NUMBERS_AT_ALL = 20_000
 """Values and derivatives up to which `solver="lm"` does: beyond, each of its matrices takes over
@@ -120,6 +127,31 @@ def _suits_soap(regressor: SirenRegressor, table: Table, layout: Layout) -> bool
     )
 
 
+def may_begin_with_few(regressor: SirenRegressor, table: Table, solver: str) -> bool:
+    """Return whether least squares on a few rows may come first.
+
+    Not for pixels: a few hundred of them explain no photograph, and a fraction of a percent of the
+    variance is what an image is about.
+    """
+    return (
+        regressor.solver == "auto"
+        and solver == "soap"
+        and regressor.omega_0 == "auto"
+        and regressor.loss == "squared_error"
+        and regressor.alpha == 0
+        and regressor.n_estimators == 1
+        and table.X.size + table.y.size <= MAX_COPIED_SIZE
+        and not _is_on_grid(table)
+    )
+
+
+def _is_on_grid(table: Table) -> bool:
+    n_rows, n_features = table.X.shape
+    sample = table.X[:: max(1, n_rows // GRID_SAMPLE)]
+    n_nodes = np.prod([float(len(np.unique(column))) for column in sample.T])
+    return n_features > 1 and bool(n_nodes <= 4 * n_rows)
+
+
 def term_weights(regressor: SirenRegressor) -> dict[str, float]:
     """Return the weight of each kind of target."""
     return {
@@ -140,7 +172,14 @@ def layer_sizes(regressor: SirenRegressor) -> tuple[int, ...]:
     return tuple(sizes.tolist())
 
 
-def peak_rate(regressor: SirenRegressor, stack: SirenStack, layout: Layout, solver: str) -> float:
+def peak_rate(
+    regressor: SirenRegressor,
+    stack: SirenStack,
+    layout: Layout,
+    solver: str,
+    *,
+    is_refined: bool = False,
+) -> float:
     """Return the highest learning rate."""
     if regressor.learning_rate_init != "auto":
         return float(regressor.learning_rate_init)
@@ -149,6 +188,7 @@ def peak_rate(regressor: SirenRegressor, stack: SirenStack, layout: Layout, solv
         stable = STABLE_SPEED_OF_DERIVATIVES
     elif solver == "soap":
         rate = SOAP_LEARNING_RATE * min(1.0, (SHORT_FIT / regressor.max_iter) ** (1 / 3))
+        rate *= REFINING if is_refined else 1.0
         stable = STABLE_SPEED_OF_SOAP
     hidden_fan_in = sum(stack.architecture.hidden_layer_sizes[:-1])
     speed = stack.hidden_omega_0[0] * hidden_fan_in

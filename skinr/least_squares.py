@@ -42,7 +42,9 @@ PATIENCE = 2
 """Reviews in which the objective must fall by `LEAST_GAIN`."""
 
 LEAST_GAIN = 0.25
-"""In nats."""
+"""In nats, for up to `FEW_NUMBERS` to fit: steps of more must gain in proportion."""
+
+FEW_NUMBERS = 500
 
 CLOSE_ENOUGH = 0.03
 """Root mean square of the residuals, over that of unseen rows, below which a fit is done."""
@@ -190,7 +192,8 @@ class LeastSquaresFit:
         if self._is_stuck or self.loss <= max(INVISIBLE * self._power, self._close_enough):
             return True
         recent = self._reviews[-PATIENCE - 1 :]
-        return len(recent) > PATIENCE and recent[0] - min(recent[1:]) < LEAST_GAIN * max(1.0, len(self._known) / 500)
+        least = LEAST_GAIN * max(1.0, len(self._known) / FEW_NUMBERS)
+        return len(recent) > PATIENCE and recent[0] - min(recent[1:]) < least
 
     @property
     def noise(self) -> float:

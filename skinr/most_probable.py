@@ -79,20 +79,27 @@ def descend(
     return None
 
 
-def _choose(
+def race(
     stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
-) -> tuple[LeastSquaresFit, int, str | None]:
-    """Fit the network of the largest evidence after a few steps, then those of lower frequencies.
-
-    A low frequency shows late what it can do: the network must bend far from its linearisation.
-    """
+) -> tuple[list[LeastSquaresFit], int, str | None]:
+    """Fit the network of the largest evidence after a few steps of each; say which, and all."""
     fits = [LeastSquaresFit(stack.take(k), rows) for k in range(len(stack))]
     interruption = None
     for fit in fits if len(fits) > 1 else []:
         interruption = interruption or descend(fit, min(REVIEW_INTERVAL, max_iter), monitor)
         fit.review()
     best = int(np.argmax([fit.evidence for fit in fits]))
-    interruption = interruption or descend(fits[best], max_iter, monitor)
+    return fits, best, interruption or descend(fits[best], max_iter, monitor)
+
+
+def _choose(
+    stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
+) -> tuple[LeastSquaresFit, int, str | None]:
+    """Fit the winner of a race, then networks of lower frequencies while they are better.
+
+    A low frequency shows late what it can do: the network must bend far from its linearisation.
+    """
+    fits, best, interruption = race(stack, rows, max_iter, monitor)
     failures = 0
     for k in reversed(range(best)):
         if interruption or failures == MOST_FAILURES:

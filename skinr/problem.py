@@ -15,6 +15,7 @@ from skinr.choices import (
     choose_batch_size,
     choose_solver,
     layer_sizes,
+    may_begin_with_few,
     peak_rate,
     term_weights,
 )
@@ -56,6 +57,8 @@ class Problem(NamedTuple):
     stack : SirenStack
         Of the members of the ensemble or the one network; for least squares, for each member of
         those from which they choose one.
+    candidates : SirenStack or None
+        Networks for least squares, where a few rows may explain the table.
     rows : TrainingRows or StoredRows
         `training` as tensors, or where it is.
     held_out : TrainingRows or None
@@ -78,6 +81,7 @@ class Problem(NamedTuple):
     units: Units
     solver: str
     stack: SirenStack
+    candidates: SirenStack | None
     rows: Rows
     held_out: TrainingRows | None
     unseen: TrainingRows | None
@@ -134,12 +138,14 @@ def prepare(
         table, layout = with_implied_values(table, layout)
     units = regressor._units if continued else _new_units(regressor, table, layout)
     random = check_random_state(regressor.random_state)
-    generators = [
-        torch.Generator().manual_seed(int(random.randint(2**31 - 1)))
-        for _ in range(regressor.n_estimators)
-    ]
+    seeds = [int(random.randint(2**31 - 1)) for _ in range(regressor.n_estimators)]
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     solver = choose_solver(regressor, table, layout, is_piece=is_piece)
     stack = _make_stack(regressor, table, layout, generators, solver, continued=continued)
+    candidates = None
+    if not continued and may_begin_with_few(regressor, table, solver):
+        again = [torch.Generator().manual_seed(seed) for seed in seeds]
+        candidates = _make_stack(regressor, table, layout, again, "lm", continued=False)
     training, validation = table, None
     if regressor.early_stopping and not is_piece:
         training, validation = _hold_out(regressor, table, random)
@@ -157,6 +163,7 @@ def prepare(
         units=units,
         solver=solver,
         stack=stack,
+        candidates=candidates,
         rows=rows,
         held_out=None if validation is None else _to_rows(validation, units.X, scaling, stack),
         unseen=unseen,
@@ -165,6 +172,14 @@ def prepare(
         batch_size=choose_batch_size(regressor, training, is_piece=is_piece),
         generators=generators,
     )
+
+
+def refined(regressor: SirenRegressor, problem: Problem, stack: SirenStack) -> Problem:
+    """Return a problem whose network begins as this one, which few rows have been fitted by."""
+    stack = stack.to(problem.stack.parameters.device, problem.stack.parameters.dtype)
+    rate = peak_rate(regressor, stack, problem.layout, problem.solver, is_refined=True)
+    objective = Objective(stack, regressor.loss, regressor.alpha)
+    return problem._replace(stack=stack, objective=objective, rate=rate)
 
 
 def _validate_rows(

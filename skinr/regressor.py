@@ -25,6 +25,7 @@ from skinr.device import resolve_device
 from skinr.eigenbasis import Eigenbasis
 from skinr.ensemble import mean_of_members, members_of, to_network, to_stack
 from skinr.error_bars import ErrorBarsMixin, noise_of_unseen
+from skinr.few_rows import begin_with_few
 from skinr.interruption import Interruption
 from skinr.jet_rows import JetRows
 from skinr.losses import LOSSES
@@ -33,7 +34,7 @@ from skinr.optimizers import Adam, AdamState, learning_rates
 from skinr.passes import evaluate
 from skinr.persistence import FittedState, PersistenceMixin
 from skinr.posterior import fit_posterior
-from skinr.problem import Problem, prepare
+from skinr.problem import Problem, prepare, refined
 from skinr.progress import progress_bar
 from skinr.rows import Table, to_tensor
 from skinr.scaling import CHUNK_SIZE, Units
@@ -611,8 +612,7 @@ class SirenRegressor(
 
     def _solve(self, problem: Problem) -> SirenRegressor:
         """Fit a problem, by the solver that it is for."""
-        stack, layout, units = problem.stack, problem.layout, problem.units
-        checkpoint = self._checkpoint(problem)
+        layout, units = problem.layout, problem.units
         with (
             progress_bar(self.max_iter, bool(self.verbose)) as progress,
             Interruption(self.max_time) as interruption,
@@ -620,11 +620,13 @@ class SirenRegressor(
             if problem.solver == "lm":
                 monitor = Monitor(progress, interruption=interruption)
                 fitted, history, noise = fit_posterior(
-                    stack, _stages(problem), self.max_iter, monitor, problem.generators
+                    problem.stack, _stages(problem), self.max_iter, monitor, problem.generators
                 )
                 stack = fitted.to(resolve_device(self.device), torch.float32)
             else:
-                stopping = self._early_stopping(problem)
+                problem = self._begin(problem, interruption)
+                stack = problem.stack
+                stopping, checkpoint = self._early_stopping(problem), self._checkpoint(problem)
                 history = train(
                     stack,
                     problem.rows,
@@ -641,6 +643,15 @@ class SirenRegressor(
         self._adam_state = None
         self._finish(stack, units, problem.rate, history, noise)
         return self
+
+    def _begin(self, problem: Problem, interruption: Interruption) -> Problem:
+        """Begin with a few rows, where they explain the table."""
+        if problem.candidates is None:
+            return problem
+        rows = problem.objective.jet_rows(problem.copied_rows)
+        monitor = Monitor(interruption=interruption)
+        stack = begin_with_few(problem.candidates, rows, self.max_iter, monitor)
+        return problem if stack is None else refined(self, problem, stack)
 
     def _validate_coordinates(self, X: ArrayLike) -> Values:
         check_is_fitted(self)

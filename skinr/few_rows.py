@@ -1,0 +1,120 @@
+"""Large tables that a few of their rows explain: where a network begins on them."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import NamedTuple
+
+import torch
+from scipy.spatial import KDTree
+from torch import Tensor
+
+from skinr.jet_rows import JetRows
+from skinr.least_squares import TINY
+from skinr.most_probable import fit_most_probable, race
+from skinr.network import SirenStack
+from skinr.passes import evaluate
+from skinr.training import Monitor
+
+FIRST_NUMBERS = 300
+"""Targets that show whether it is worth while to take more."""
+
+SECOND_NUMBERS = 2000
+"""Targets that the network is fitted to then."""
+
+MOST_WITNESSES = 2**16
+"""Rows among which neighbours are looked for."""
+
+MOST_PAIRS = 10_000
+"""Of neighbours, that are compared."""
+
+
+class Leftover(NamedTuple):
+    """What a network leaves for other rows to explain.
+
+    Parameters
+    ----------
+    share_of_variance : float
+        Of the targets.
+    share_of_residuals : float
+        The rest of them is noise.
+    """
+
+    share_of_variance: float
+    share_of_residuals: float
+
+
+@torch.no_grad()
+def begin_with_few(
+    stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
+) -> SirenStack | None:
+    """Fit a network to a few rows, unless they leave too much for the others to explain.
+
+    Where a few rows explain a table they determine its frequency as well, and all that the others
+    can do is to average out more of the noise.
+
+    Parameters
+    ----------
+    stack : SirenStack of K networks
+        Those that come into question, as they start, in float64 on the CPU, by ascending frequency.
+    rows : JetRows
+        Values alone, all known, at least three.
+    max_iter : int
+        Most steps.
+    monitor : Monitor
+        Interrupts; with neither early stopping nor a checkpoint.
+
+    Returns
+    -------
+    stack : SirenStack of one network, or None
+    """
+    rows = _in_float64(rows.thinned(MOST_WITNESSES))
+    first, second = (
+        rows.thinned(max(2, n_numbers // rows.targets.shape[2]))
+        for n_numbers in (FIRST_NUMBERS, SECOND_NUMBERS)
+    )
+    fits, best, _ = race(stack, first, max_iter, monitor)
+    left = leftover(fits[best].stack, rows)
+    if left.share_of_variance > 0.03 and left.share_of_residuals > 0.7:
+        return None
+    fit, _, _ = fit_most_probable(stack, [second], max_iter, monitor)
+    left = leftover(fit.stack, rows)
+    is_little = left.share_of_variance < 1e-3 or left.share_of_residuals < 0.2
+    return fit.stack if is_little else None
+
+
+def leftover(stack: SirenStack, rows: JetRows) -> Leftover:
+    """Return how much of the residuals neighbours have in common.
+
+    Noise differs from row to row, and what a network has missed of a function does not: it is the
+    mean product of the residuals of nearest neighbours, as far as rows are dense enough to show it.
+
+    Parameters
+    ----------
+    stack : SirenStack of one network
+    rows : JetRows
+        In random order.
+
+    Returns
+    -------
+    leftover : Leftover
+        Of it less two standard errors.
+    """
+    coordinates = rows.coordinates.numpy()
+    nearest = torch.from_numpy(KDTree(coordinates).query(coordinates[:MOST_PAIRS], k=2)[1])
+    itself = torch.arange(len(nearest))
+    other = torch.where(nearest[:, 0] == itself, nearest[:, 1], nearest[:, 0])
+    residual = rows.targets[0] - evaluate(stack, rows.coordinates[None])[0]
+    residual *= rows.root_weight[0]
+    products = (residual[itself] * residual[other]).sum(dim=1)
+    common = float(products.mean() - 2 * products.std() / sqrt(len(products)))
+    variance = float((rows.targets[0] * rows.root_weight[0]).var(dim=0).sum())
+    square = float(residual.square().sum(dim=1).mean())
+    return Leftover(common / max(variance, TINY), common / max(square, TINY))
+
+
+def _in_float64(rows: JetRows) -> JetRows:
+    def convert(part: Tensor) -> Tensor:
+        return part.to("cpu", torch.float64)
+
+    return JetRows(convert(rows.coordinates), convert(rows.targets), convert(rows.root_weight))
