@@ -52,8 +52,9 @@ SOAP_LEARNING_RATE = 1.2e-3
 SHORT_FIT = 2000
 """Updates; in more of them instability adds up, and the rate falls with the cube root."""
 
-REFINING = 0.25
-"""Share of the learning rate for a network that few rows have been fitted by."""
+ROWS_TO_LEARN_FROM = 700_000
+"""With fewer rows a network that was fitted to some learns the more slowly from all, in proportion
+to the square root of their number: it would only learn their noise."""
 
 GRID_SAMPLE = 10_000
 """Rows by which a grid is recognised."""
@@ -178,9 +179,9 @@ def peak_rate(
     layout: Layout,
     solver: str,
     *,
-    is_refined: bool = False,
+    n_rows: int = ROWS_TO_LEARN_FROM,
 ) -> float:
-    """Return the highest learning rate."""
+    """Return the highest learning rate, for a network that was fitted to a few of `n_rows`."""
     if regressor.learning_rate_init != "auto":
         return float(regressor.learning_rate_init)
     rate, stable = AUTO_LEARNING_RATE, STABLE_SPEED
@@ -188,7 +189,7 @@ def peak_rate(
         stable = STABLE_SPEED_OF_DERIVATIVES
     elif solver == "soap":
         rate = SOAP_LEARNING_RATE * min(1.0, (SHORT_FIT / regressor.max_iter) ** (1 / 3))
-        rate *= REFINING if is_refined else 1.0
+        rate *= min(1.0, (n_rows / ROWS_TO_LEARN_FROM) ** (1 / 2))
         stable = STABLE_SPEED_OF_SOAP
     hidden_fan_in = sum(stack.architecture.hidden_layer_sizes[:-1])
     speed = stack.hidden_omega_0[0] * hidden_fan_in

@@ -177,7 +177,7 @@ def prepare(
 def refined(regressor: SirenRegressor, problem: Problem, stack: SirenStack) -> Problem:
     """Return a problem whose network begins as this one, which few rows have been fitted by."""
     stack = stack.to(problem.stack.parameters.device, problem.stack.parameters.dtype)
-    rate = peak_rate(regressor, stack, problem.layout, problem.solver, is_refined=True)
+    rate = peak_rate(regressor, stack, problem.layout, problem.solver, n_rows=problem.rows.n_rows)
     objective = Objective(stack, regressor.loss, regressor.alpha)
     return problem._replace(stack=stack, objective=objective, rate=rate)
 

@@ -27,13 +27,39 @@ def surface():
 def test_auto_is_soap_where_it_gets_further(surface, monkeypatch, n_rows, options, solver):
     monkeypatch.setattr(skinr.choices, "FEWEST_UPDATES_FOR_SOAP", 3)
     X, y = (part[:n_rows] for part in surface)
-    options = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0, **options}
+    options = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0, "alpha": 1e-9, **options}
     fits = {
         name: SirenRegressor(**options, solver=name).fit(X, y).predict(X)
         for name in ("auto", "soap", "adam")
     }
     assert np.array_equal(fits["auto"], fits[solver])
     assert not np.array_equal(fits["soap"], fits["adam"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "may"),
+    [
+        ({}, True),
+        ({"solver": "soap"}, False),
+        ({"omega_0": 5.0}, False),
+        ({"loss": "huber"}, False),
+        ({"alpha": 0.1}, False),
+        ({"n_estimators": 2}, False),
+        ({"max_iter": 999}, False),
+        ({"hidden_layer_sizes": 256}, False),
+    ],
+)
+def test_few_rows_come_first_where_everything_is_left_to_the_default(surface, changes, may):
+    problem = prepare(SirenRegressor(**changes), *surface, continued=False)
+    assert (problem.candidates is not None) == may
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (8, 8, 64)])
+def test_pixels_do_not_begin_with_few_rows(shape):
+    X = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    X = X.reshape(-1, len(shape))[np.random.default_rng(0).uniform(size=4096) < 0.6]
+    problem = prepare(SirenRegressor(), X, X[:, 0] % 7, continued=False)
+    assert problem.candidates is None
 
 
 @pytest.mark.parametrize(("n_rows", "batch_size"), [(3000, 2048), (3001, 4096)])

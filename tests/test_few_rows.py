@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from skinr import SirenRegressor
+from skinr.few_rows import leftover
+from skinr.jet_rows import JetRows
+from skinr.network import Architecture, SirenStack
+
+OPTIONS = {"hidden_layer_sizes": (32, 32), "random_state": 0}
+
+
+def smooth(X):
+    return np.sin(3 * X[:, 0]) * np.cos(2 * X[:, 1])
+
+
+def fine(X):
+    return np.sin(60 * X[:, 0]) * np.cos(50 * X[:, 1])
+
+
+def table(function, noise=0.0, n_rows=3000):
+    random = np.random.default_rng(0)
+    X = random.uniform(-1, 1, (n_rows, 2))
+    return X, function(X) + noise * random.normal(size=n_rows)
+
+
+def unexplained(model):
+    new = np.random.default_rng(1).uniform(-0.98, 0.98, (2000, 2))
+    return 1 - model.score(new, smooth(new))
+
+
+def test_noise_is_not_memorised():
+    X, y = table(smooth, noise=0.3)
+    begun = SirenRegressor(**OPTIONS).fit(X, y)
+    anew = SirenRegressor(**OPTIONS, solver="soap").fit(X, y)
+    assert begun.omega_0_ < anew.omega_0_
+    assert unexplained(begun) < 0.2 * unexplained(anew)
+
+
+def test_the_other_rows_help():
+    X, y = table(smooth, noise=0.3, n_rows=20_000)
+    begun = SirenRegressor(**OPTIONS).fit(X, y)
+    few = SirenRegressor(**OPTIONS).fit(X[:2000], y[:2000])
+    assert unexplained(begun) < 0.5 * unexplained(few)
+
+
+def test_what_few_rows_do_not_show_is_fitted_as_ever():
+    X, y = table(fine)
+    auto = SirenRegressor(**OPTIONS).fit(X, y)
+    soap = SirenRegressor(**OPTIONS, solver="soap").fit(X, y)
+    np.testing.assert_array_equal(auto.predict(X), soap.predict(X))
+
+
+def test_units_weights_and_outputs():
+    X, y = table(smooth, noise=0.3)
+    y = np.column_stack([1e6 * y, y - 1e3])
+    model = SirenRegressor(**OPTIONS).fit(1e-5 * X, y, sample_weight=np.full(len(X), 3.0))
+    truth = np.column_stack([1e6 * smooth(X), smooth(X) - 1e3])
+    assert model.score(1e-5 * X, truth) > 0.95
+
+
+def test_time_ends_it_with_a_model():
+    X, y = table(smooth)
+    with pytest.warns(ConvergenceWarning, match="max_time"):
+        model = SirenRegressor(**OPTIONS, max_time=1e-9).fit(X, y)
+    assert model.n_iter_ == 1
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_a_checkpoint_is_taken_up(tmp_path):
+    X, y = table(smooth, noise=0.3)
+    options = {**OPTIONS, "checkpoint": tmp_path / "fit"}
+    with pytest.warns(ConvergenceWarning, match="max_time"):
+        SirenRegressor(**options, max_time=1e-9).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="max_time"):
+        SirenRegressor(**options, max_time=1e-9).fit(X, y)
+    plain = SirenRegressor(**OPTIONS).fit(X, y)
+    np.testing.assert_array_equal(SirenRegressor(**OPTIONS).fit(X, y).predict(X), plain.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("noise", "low", "high"), [(0.0, 0.95, 1.0), (10.0, -0.1, 0.1), (0.5, 0.3, 0.7)]
+)
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_neighbours_tell_structure_from_noise(noise, low, high, repeats):
+    generator = torch.Generator().manual_seed(0)
+    zero = SirenStack.initialize(
+        Architecture(2, (4,), 1), [1.0], [1.0], [generator], dtype=torch.float64
+    )
+    zero.parameters.zero_()
+    positions = torch.rand((4000, 2), generator=generator, dtype=torch.float64)
+    positions = positions.repeat(repeats, 1)
+    values = (6 * positions[:, :1]).sin()
+    values += noise * torch.randn(values.shape, generator=generator, dtype=torch.float64)
+    rows = JetRows(positions, values[None], torch.ones_like(values)[None])
+    left = leftover(zero, rows.thinned(len(positions)))
+    assert low <= left.share_of_residuals <= high

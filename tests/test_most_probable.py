@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from skinr import SirenRegressor
+from skinr.frequency import CANDIDATES
+from skinr.jet_rows import JetRows
+from skinr.least_squares import LeastSquaresFit
+from skinr.most_probable import descend, fit_most_probable
+from skinr.network import Architecture, SirenStack
+from skinr.passes import evaluate
+from skinr.training import Monitor
+
+
+def ripples(X):
+    return np.cos(12 * np.hypot(*X.T))
+
+
+def stack_of(omegas, n_features=1):
+    generators = [torch.Generator().manual_seed(0) for _ in omegas]
+    architecture = Architecture(n_features, (16, 16), 1)
+    return SirenStack.initialize(architecture, omegas, omegas, generators, dtype=torch.float64)
+
+
+def rows_of(n_rows, noise=0.0):
+    generator = torch.Generator().manual_seed(0)
+    X = torch.rand((n_rows, 1), generator=generator, dtype=torch.float64) * 2 - 1
+    y = (6 * X).sin() + noise * torch.randn(X.shape, generator=generator, dtype=torch.float64)
+    return JetRows(X, y[None], torch.ones_like(y)[None])
+
+
+def test_the_choice_of_omega_0_is_that_network():
+    X = np.random.default_rng(0).uniform(-1, 1, (100, 1))
+    y = np.sin(8 * X[:, 0]) + 0.5 * np.cos(21 * X[:, 0])
+    chosen = SirenRegressor((32, 32), random_state=0).fit(X, y)
+    assert chosen.omega_0_ in CANDIDATES
+    alone = SirenRegressor((32, 32), omega_0=chosen.omega_0_, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(alone.predict(X), chosen.predict(X))
+
+
+def test_a_low_frequency_has_the_time_to_show_what_it_can_do():
+    random = np.random.default_rng(0)
+    X, new = random.uniform(-1, 1, (500, 2)), random.uniform(-0.98, 0.98, (2000, 2))
+    model = SirenRegressor(random_state=0).fit(X, ripples(X))
+    assert model.omega_0_ == min(CANDIDATES)
+    assert 1 - model.score(new, ripples(new)) < 1e-5
+
+
+def test_the_evidence_of_those_that_were_tried_is_not_larger():
+    omegas = [1.0, 2.0, 4.0, 8.0, 16.0]
+    rows = rows_of(60, noise=0.1)
+    fit, chosen, _ = fit_most_probable(stack_of(omegas), [rows], 100, Monitor())
+    fit.review()
+    lower = LeastSquaresFit(stack_of(omegas[:chosen][-1:]), rows)
+    descend(lower, 100, Monitor())
+    lower.review()
+    assert chosen > 0
+    assert lower.evidence <= fit.evidence
+
+
+def test_larger_tables_are_begun_with_a_few_rows():
+    rows = rows_of(700, noise=0.1)
+    seen = []
+    monitor = Monitor(progress=lambda n_iter, losses: seen.append(n_iter))
+    fit, *_ = fit_most_probable(stack_of([3.0]), [rows], 200, monitor)
+    assert 0 < fit.n_steps < len(fit.losses)
+    residual = evaluate(fit.stack, rows.coordinates[None]) - (6 * rows.coordinates).sin()
+    assert residual.square().mean() < 1e-3
+
+
+def test_hopeless_fits_are_left():
+    rows = rows_of(60)
+    fit = LeastSquaresFit(stack_of([3.0]), rows)
+    descend(fit, 100, Monitor(), least_evidence=1e9)
+    assert fit.n_steps == 11
+
+
+def test_time_ends_it():
+    X = np.random.default_rng(0).uniform(-1, 1, (100, 1))
+    y = np.sin(8 * X[:, 0])
+    with pytest.warns(ConvergenceWarning, match="max_time"):
+        model = SirenRegressor(max_time=1e-9, random_state=0).fit(X, y)
+    assert model.n_iter_ <= 1
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_progress_is_shown():
+    rows = rows_of(20)
+    seen = []
+    monitor = Monitor(progress=lambda n_iter, losses: seen.append((n_iter, losses.item())))
+    fit, *_ = fit_most_probable(stack_of([3.0]), [rows], 20, monitor)
+    assert [n_iter for n_iter, _ in seen] == [10, 20][: len(seen)]
+    assert len(fit.losses) <= 20
+    residual = evaluate(fit.stack, rows.coordinates[None]) - rows.targets
+    assert residual.square().mean() < 1e-6
