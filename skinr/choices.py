@@ -37,6 +37,9 @@ STABLE_SPEED_OF_DERIVATIVES = 4.0
 MOST_NUMBERS_FOR_LM = 2048
 """Targets up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
 
+MOST_OTHER_NUMBERS_FOR_LM = 500
+"""The same for derivatives, and for pixels, of which least squares would take much for noise."""
+
 FEWEST_ROWS_FOR_SOAP = 2048
 """Rows from which `solver="auto"` takes SOAP."""
 
@@ -106,7 +109,9 @@ def _obstacles_to_lm(regressor: SirenRegressor, table: Table, layout: Layout) ->
 
 def _suits_lm(regressor: SirenRegressor, table: Table, layout: Layout) -> bool:
     n_numbers = _count_numbers(regressor, table, layout)
-    return n_numbers <= MOST_NUMBERS_FOR_LM and regressor.alpha == 0
+    is_usual = not layout.has_derivatives and not _is_on_grid(table)
+    most = MOST_NUMBERS_FOR_LM if is_usual else MOST_OTHER_NUMBERS_FOR_LM
+    return n_numbers <= most and regressor.alpha == 0
 
 
 def _count_numbers(regressor: SirenRegressor, table: Table, layout: Layout) -> int:

@@ -35,7 +35,7 @@ def test_noise_is_not_memorised():
     begun = SirenRegressor(**OPTIONS).fit(X, y)
     anew = SirenRegressor(**OPTIONS, solver="soap").fit(X, y)
     assert begun.omega_0_ < anew.omega_0_
-    assert unexplained(begun) < 0.2 * unexplained(anew)
+    assert unexplained(begun) < 0.35 * unexplained(anew)
 
 
 def test_the_other_rows_help():

@@ -53,14 +53,14 @@ def test_the_default_is_near_the_best_on_a_small_table(n_rows, noise):
 
 def test_the_choice_is_reported():
     X = uniform(600, 1)
-    model = SirenRegressor((8,), max_iter=5).fit(X, X[:, 0])
+    model = SirenRegressor((8,), solver="adam", max_iter=5).fit(X, X[:, 0])
     assert model.omega_0_ == omega_0_from_density(X)
     assert SirenRegressor((8,), omega_0=7, max_iter=5).fit(X, X[:, 0]).omega_0_ == 7.0
 
 
 def test_going_on_keeps_the_frequency_whatever_the_rows():
     X = uniform(600, 1)
-    model = SirenRegressor((8,), max_iter=5).fit(X, X[:, 0])
+    model = SirenRegressor((8,), solver="adam", max_iter=5).fit(X, X[:, 0])
     model.partial_fit(X[:50], X[:50, 0])
     assert model.omega_0_ == omega_0_from_density(X)
 
