@@ -68,10 +68,11 @@ class SirenRegressor(
         Frequency factor of the first layer, the parameter that matters most: about the highest
         angular frequency, in radians per half of the range of a feature, that the untrained
         network holds. Too high fits the rows and oscillates between them; too low never learns
-        the detail. "auto" lets the evidence of the rows choose among 1 to 24 where the solver is
-        "lm". For others it takes (n_samples / 75) ** (1 / n_features) within [1.5, 30], from the
-        rows of the first fit: about 30 for a photograph. Functions that oscillate as fast as the
-        rows can show want more, noisy ones less.
+        the detail. "auto" lets the evidence of the rows choose among 1 to 24 where "lm" fits the
+        rows, or a few of them first (see `solver`). Otherwise it takes
+        (n_samples / 75) ** (1 / n_features) within [1.5, 30], from the rows of the first fit: about
+        30 for a photograph. Functions that oscillate as fast as the rows can show want more, noisy
+        ones less.
 
     hidden_omega_0 : float or None, default=None
         Frequency factor of the other sine layers; None takes `omega_0`. It cancels in their initial
@@ -97,9 +98,12 @@ class SirenRegressor(
         updates on mini-batches in float32, for any table. "soap" does so in the eigenbasis of the
         gradients' covariances [3]_: it fills in better between the rows, and gets much further in
         fits of several thousand updates, but costs more where layers are wide and batches small.
-        "auto" takes "lm" where it can, `alpha` is 0 and there are at most 500 numbers to fit;
-        "soap" for values of 2048 rows and more, in 1000 updates and more, of 16 rows and more for
-        each unit of the widest layer; and "adam" elsewhere.
+        "auto" takes "lm" where it can, `alpha` is 0 and there are at most 2048 numbers to fit (500
+        with derivatives, or on a grid of pixels); "soap" for values of 2048 rows and more, in 1000
+        updates and more, of 16 rows and more for each unit of the widest layer; and "adam"
+        elsewhere. Before "soap" it fits 300, then 2000 numbers by "lm", unless rows are pixels,
+        `loss`, `alpha`, `omega_0` or `n_estimators` are not the default ones, or the residuals of
+        neighbouring rows have more in common than noise has: then the network starts anew.
 
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
         For "adam" and "soap", like all that concerns rates and batches: how the rate changes over
