@@ -136,9 +136,10 @@ class SirenSearchCV(GridSearchCV):
 
     "ray" and "spark" register themselves likewise, by `ray.util.joblib.register_ray()` and
     `joblibspark.register_spark()`. A group whose worker is lost is done again by another. With
-    `GridSearchCV` that is only so if each worker has all arrays:
-    ``splits = list(cv.split(X, y))`` for its `cv`, and
-    ``joblib.parallel_config(backend="dask", scatter=[X, y, *itertools.chain(*splits)])``.
+    `GridSearchCV` that is only so if each worker has all arrays, and keeps them:
+    ``splits = list(cv.split(X, y))`` for its `cv`,
+    ``joblib.parallel_config(backend="dask", scatter=[X, y, *itertools.chain(*splits)])``, and
+    ``client.amm.stop()``, since dask else deletes copies of what it has not used for two seconds.
 
     A plan for a thousand candidates, five folds of 300 rows and the default network: 5000 fits
     make 200 groups of 25, each 20 s to 25 s on a core of today; 100 cores take two rounds, less

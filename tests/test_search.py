@@ -439,6 +439,7 @@ def cluster():
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
+        client.amm.stop()  # it deletes copies of what is scattered within two seconds
         yield client
 
 
