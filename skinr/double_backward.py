@@ -7,6 +7,7 @@ from torch import Tensor
 
 from skinr.network import SirenStack
 from skinr.passes import as_rows
+from skinr.products import product, weight_gradient
 
 
 class DoubleBackwardPass:
@@ -91,7 +92,7 @@ class DoubleBackwardPass:
             by_sums = self._upper[index][:, 1:]
             if self._is_sine(index):
                 torch.mul(self._slopes[index + 1], self._cosines[index], out=by_sums)
-            torch.bmm(as_rows(by_sums), weight.mT, out=as_rows(self._slopes[index]))
+            product(as_rows(by_sums), weight.mT, None, as_rows(self._slopes[index]))
         self._jets[:, 1:] = self._slopes[0].transpose(1, 3)
         return self._jets
 
@@ -121,12 +122,12 @@ class DoubleBackwardPass:
                 torch.addcmul(by_output, by_sum, self._outputs[index], value=-1, out=by_sum)
             else:
                 by_sum.copy_(by_output)
-            weight_gradient, bias_gradient = self._gradients[index]
-            torch.bmm(as_rows(lower).mT, as_rows(upper), out=weight_gradient)
-            torch.sum(by_sum, dim=1, keepdim=True, out=bias_gradient)
+            by_weight, by_bias = self._gradients[index]
+            weight_gradient(as_rows(lower), as_rows(upper), by_weight)
+            torch.sum(by_sum, dim=1, keepdim=True, out=by_bias)
             if index > 0:
                 by_output = lower[:, 1]
-                torch.bmm(by_sum, weight.mT, out=by_output)
+                product(by_sum, weight.mT, None, by_output)
         return self.gradient
 
     def _is_sine(self, index: int) -> bool:
@@ -137,7 +138,7 @@ class DoubleBackwardPass:
         weight, _ = self._layers[index]
         slopes, rising = self._slopes[index + 1], self._rising[index + 1]
         by_sum = self._upper[index][:, 0]
-        torch.bmm(as_rows(self._rising[index]), weight, out=as_rows(rising))
+        product(as_rows(self._rising[index]), weight, None, as_rows(rising))
         torch.mul(slopes[:, 0], rising[:, 0], out=by_sum)
         for output in range(1, slopes.shape[1]):
             by_sum.addcmul_(slopes[:, output], rising[:, output])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from skinr.network import SirenStack
 from skinr.passes import EVALUATION_CHUNK, ROW_MULTIPLE, StackPass, as_rows, evaluate_in_chunks
+from skinr.products import product, weight_gradient
 
 JET_CHUNK = 3 * EVALUATION_CHUNK
 """Rows times components that pass through a network at a time when jets are evaluated."""
@@ -101,7 +102,7 @@ class JetPass:
                 affine[:, 1 : 1 + self._n_features] = weight[:, :, None]
                 affine[:, 1 + self._n_features :] = 0
             else:
-                torch.bmm(as_rows(self._activations[index - 1]), weight, out=as_rows(affine))
+                product(as_rows(self._activations[index - 1]), weight, None, as_rows(affine))
                 affine[:, 0] += bias
             if self._is_sine(index):
                 self._sine(index)
@@ -124,17 +125,17 @@ class JetPass:
         for index in reversed(range(len(self._layers))):
             if self._is_sine(index):
                 self._sine_backward(index, adjoint)
-            weight_gradient, bias_gradient = self._gradients[index]
-            torch.sum(adjoint[:, 0], dim=1, keepdim=True, out=bias_gradient)
+            by_weight, by_bias = self._gradients[index]
+            torch.sum(adjoint[:, 0], dim=1, keepdim=True, out=by_bias)
             if index == 0:
-                torch.bmm(self._coordinates.transpose(1, 2), adjoint[:, 0], out=weight_gradient)
-                weight_gradient += adjoint[:, 1 : 1 + self._n_features].sum(dim=2)
+                torch.bmm(self._coordinates.transpose(1, 2), adjoint[:, 0], out=by_weight)
+                by_weight += adjoint[:, 1 : 1 + self._n_features].sum(dim=2)
             else:
                 weight, _ = self._layers[index]
                 activation = as_rows(self._activations[index - 1])
-                torch.bmm(activation.transpose(1, 2), as_rows(adjoint), out=weight_gradient)
+                weight_gradient(activation, as_rows(adjoint), by_weight)
                 below = self._adjoints[index - 1]
-                torch.bmm(as_rows(adjoint), weight.transpose(1, 2), out=as_rows(below))
+                product(as_rows(adjoint), weight.mT, None, as_rows(below))
                 adjoint = below
         return self.gradient
 

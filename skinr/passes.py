@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skinr.network import SirenStack
+from skinr.products import product, weight_gradient
 
 EVALUATION_CHUNK = 2048
 """Rows that pass through a network at a time when it is evaluated."""
@@ -65,7 +66,7 @@ class StackPass:
         last = len(self._layers) - 1
         for index, (weight, bias) in enumerate(self._layers):
             output = self._activations[index]
-            _affine(self._inputs[index], weight, bias, output)
+            product(self._inputs[index], weight, bias, output)
             if index == last and self._linear_output:
                 break
             if self._cosines:
@@ -91,12 +92,12 @@ class StackPass:
             gradient.mul_(self._cosines[-1])
         for index in reversed(range(len(self._layers))):
             layer_input = self._inputs[index]
-            weight_gradient, bias_gradient = self._gradients[index]
-            _weight_gradient(layer_input, gradient, weight_gradient)
-            torch.sum(gradient, dim=1, keepdim=True, out=bias_gradient)
+            by_weight, by_bias = self._gradients[index]
+            weight_gradient(layer_input, gradient, by_weight)
+            torch.sum(gradient, dim=1, keepdim=True, out=by_bias)
             if index > 0:
                 weight, _ = self._layers[index]
-                torch.bmm(gradient, weight.transpose(1, 2), out=layer_input)
+                product(gradient, weight.mT, None, layer_input)
                 gradient = layer_input.mul_(self._cosines[index - 1])
         return self.gradient
 
@@ -182,23 +183,3 @@ def evaluate_in_chunks(
 def as_rows(part: Tensor) -> Tensor:
     """View (K, C, B, width) as (K, C * B, width), the form of the matrix products."""
     return part.flatten(1, 2)
-
-
-def _affine(inputs: Tensor, weight: Tensor, bias: Tensor, output: Tensor) -> None:
-    """Write inputs @ weight + bias, to the same bits for a network alone and in a stack.
-
-    One column is a sum of products: batched products of matrices with vectors round differently
-    than single ones, and are slower.
-    """
-    if weight.shape[2] > 1:
-        torch.baddbmm(bias, inputs, weight, out=output)
-    else:
-        torch.add(torch.linalg.vecdot(inputs, weight.mT).unsqueeze(2), bias, out=output)
-
-
-def _weight_gradient(inputs: Tensor, gradient: Tensor, output: Tensor) -> None:
-    """Write inputs.T @ gradient, to the same bits for a network alone and in a stack."""
-    if min(output.shape[1:]) > 1:
-        torch.bmm(inputs.mT, gradient, out=output)
-    else:
-        torch.sum(inputs * gradient, dim=1, out=output.flatten(1))

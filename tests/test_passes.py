@@ -56,3 +56,18 @@ def test_backward_agrees_with_finite_differences(output_activation):
         below = loss()
         stack.parameters[0, index] += step
         assert gradient[0, index].item() == pytest.approx((above - below) / (2 * step), abs=1e-7)
+
+
+def test_backward_of_wide_networks_on_many_rows_agrees_with_float64():
+    architecture = Architecture(2, (128, 160), 3)
+    stack = make_stack(architecture, [30.0, 5.0])
+    exact = stack.to(torch.device("cpu"), torch.float64)
+    X, output_gradient = torch.rand(1, 1024, 2), torch.rand(2, 1024, 3)
+    results = []
+    for some_stack in (stack, exact):
+        dtype = some_stack.parameters.dtype
+        stack_pass = StackPass(some_stack, 1024)
+        values = stack_pass.forward(X.to(dtype)).double()
+        results.append((values, stack_pass.backward(output_gradient.to(dtype)).double()))
+    for approximate, expected in zip(*results, strict=True):
+        torch.testing.assert_close(approximate, expected, atol=2e-3, rtol=2e-3)

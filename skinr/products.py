@@ -1,0 +1,115 @@
+"""Matrix products of stacks of networks, by the library with the better kernels for the CPU.
+
+torch has two: MKL, and oneDNN for convolutions alone. MKL takes its widest vectors on some makes of
+processors only; oneDNN compiles its kernels for the instructions there are, and is twice as fast on
+others. A product is a convolution with a filter of one pixel.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+from torch.nn.grad import conv2d_weight
+
+IMAGES = 16
+"""Into so many the rows are divided; with fewer torch leaves oneDNN out on one thread."""
+
+LONG_SUM = 128
+"""Sums of fewer products are the same to the bit in both libraries, in order of the terms."""
+
+LARGE_PRODUCT = 2**23
+"""Multiplications from which shorter sums are worth the overhead as well."""
+
+LARGE_INPUT = 2**17
+"""Numbers a network takes in, from which the gradient of its weights is."""
+
+PIECE = 2**19
+"""Numbers that a convolution gives at a time: memory that is used again before caches lose it."""
+
+
+def product(inputs: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor) -> None:
+    """Write inputs @ weight + bias, to the same bits for a network alone and in a stack.
+
+    So it is for a row alone and among others, as long as rows come in multiples of `IMAGES`.
+
+    Parameters
+    ----------
+    inputs : Tensor of shape (K, B, fan_in)
+    weight : Tensor of shape (K, fan_in, fan_out)
+    bias : Tensor of shape (K, 1, fan_out) or None
+    output : Tensor of shape (K, B, fan_out)
+    """
+    fan_in, fan_out = weight.shape[1:]
+    is_large = fan_in >= LONG_SUM or inputs.shape[1] * fan_in * fan_out >= LARGE_PRODUCT
+    if fan_out == 1:
+        _sum_of_products(inputs, weight, bias, output)
+    elif is_large and _suits_convolution(inputs):
+        for k in range(len(weight)):
+            _convolve(inputs[k], weight[k], None if bias is None else bias[k, 0], output[k])
+    elif bias is None:
+        torch.bmm(inputs, weight, out=output)
+    else:
+        torch.baddbmm(bias, inputs, weight, out=output)
+
+
+def weight_gradient(inputs: Tensor, gradient: Tensor, output: Tensor) -> None:
+    """Write inputs.mT @ gradient, to the same bits for a network alone and in a stack.
+
+    Parameters
+    ----------
+    inputs : Tensor of shape (K, B, fan_in)
+    gradient : Tensor of shape (K, B, fan_out)
+    output : Tensor of shape (K, fan_in, fan_out)
+    """
+    fan_in, fan_out = output.shape[1:]
+    if min(fan_in, fan_out) == 1:
+        torch.sum(inputs * gradient, dim=1, out=output.flatten(1))
+    elif inputs.shape[1] * fan_in >= LARGE_INPUT and _suits_convolution(inputs):
+        for k in range(len(output)):
+            images, by_images = _images(inputs[k]), _images(gradient[k])
+            filters = conv2d_weight(  # type: ignore[no-untyped-call]
+                images, (fan_out, fan_in, 1, 1), by_images
+            )
+            output[k] = filters[:, :, 0, 0].T
+    else:
+        torch.bmm(inputs.mT, gradient, out=output)
+
+
+def _sum_of_products(inputs: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor) -> None:
+    """Write one column: batched products with vectors round otherwise, and are slower."""
+    sums = torch.linalg.vecdot(inputs, weight.mT, out=output[..., 0])
+    if bias is not None:
+        sums.add_(bias[..., 0])
+
+
+def _convolve(inputs: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor) -> None:
+    """Write the product of one network: inputs (B, fan_in), weight (fan_in, fan_out)."""
+    filters = weight.T[:, :, None, None]
+    n_rows = max(1, PIECE // weight.shape[1] // IMAGES) * IMAGES
+    for piece, target in zip(torch.split(inputs, n_rows), torch.split(output, n_rows), strict=True):
+        _images(target).copy_(conv2d(_images(piece), filters, bias))
+
+
+def _images(rows: Tensor) -> Tensor:
+    """View rows (B, width) as images of `width` channels, which are last in memory."""
+    return rows.view(IMAGES, -1, 1, rows.shape[1]).permute(0, 3, 1, 2)
+
+
+def _suits_convolution(inputs: Tensor) -> bool:
+    return (
+        inputs.dtype == torch.float32
+        and inputs.device.type == "cpu"
+        and inputs.shape[1] % IMAGES == 0
+        and _has_widest_vectors()
+    )
+
+
+@cache
+def _has_widest_vectors() -> bool:
+    """Whether the processor has vectors that MKL may leave unused."""
+    return torch.backends.mkldnn.is_available() and (  # type: ignore[no-untyped-call]
+        torch.backends.cpu.get_cpu_capability() == "AVX512"
+    )
