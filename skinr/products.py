@@ -20,7 +20,7 @@ IMAGES = 16
 LONG_SUM = 128
 """Sums of fewer products are the same to the bit in both libraries, in order of the terms."""
 
-LARGE_PRODUCT = 2**23
+LARGE_PRODUCT = 2**24
 """Multiplications from which shorter sums are worth the overhead as well."""
 
 LARGE_INPUT = 2**17

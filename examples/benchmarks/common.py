@@ -5,6 +5,7 @@ import platform
 import resource
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
 from itertools import permutations
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,8 +24,12 @@ WARM_UP = 3
 
 
 def grey_square(name, size=256):
-    """Return the central square of one of scikit-learn's photographs, grey, size x size."""
-    photograph = Image.fromarray(load_sample_image(f"{name}.jpg")).convert("L")
+    """Return the central square of scikit-learn's or scikit-image's photograph, grey."""
+    if name in PHOTOGRAPHS:
+        pixels = load_sample_image(f"{name}.jpg")
+    else:
+        pixels = getattr(import_module("skimage.data"), name)()
+    photograph = Image.fromarray(pixels).convert("L")
     side = min(photograph.size)
     left, top = (photograph.width - side) // 2, (photograph.height - side) // 2
     box = (left, top, left + side, top + side)

@@ -1,8 +1,8 @@
 """What `predict` costs, against its matrix products and sines alone.
 
-"Alone" is the products and sines of one forward pass after the other, on arrays of the shapes that
-`predict` uses. Validation, units, chunks and biases are what it has beside. The two take turns in
-changing order; ratios are taken round by round.
+"Alone" is the products, by the same libraries, and the sines of one forward pass after the other,
+on arrays of the shapes that `predict` uses. Validation, units, chunks and biases are what it has
+beside. The two take turns in changing order; ratios are taken round by round.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from common import describe_environment, time_rounds, write_json
 from skinr import SirenRegressor
 from skinr.network import Architecture
 from skinr.passes import EVALUATION_CHUNK
+from skinr.products import product
 
 N_ROWS, N_FEATURES = 65_536, 2
 CONFIGURATIONS = [((256,) * 4, 3), ((128,) * 4, 3), ((128,) * 4, 1), ((64,) * 3, 1)]
@@ -30,16 +31,16 @@ def predict(hidden_layer_sizes, n_outputs):
 def products_and_sines(hidden_layer_sizes, n_outputs):
     """Return a function that does the arithmetic of that, and nothing else."""
     shapes = Architecture(N_FEATURES, hidden_layer_sizes, n_outputs).layer_shapes
-    weights = [torch.randn(shape) / shape[0] ** 0.5 for shape in shapes]
-    layers = [torch.randn(EVALUATION_CHUNK, n_in) for n_in, _ in shapes]
-    output = torch.empty(EVALUATION_CHUNK, n_outputs)
+    weights = [torch.randn(1, *shape) / shape[0] ** 0.5 for shape in shapes]
+    layers = [torch.randn(1, EVALUATION_CHUNK, n_in) for n_in, _ in shapes]
+    output = torch.empty(1, EVALUATION_CHUNK, n_outputs)
 
     def arithmetic():
         for _ in range(N_ROWS // EVALUATION_CHUNK):
             for index, weight in enumerate(weights[:-1]):
-                torch.mm(layers[index], weight, out=layers[index + 1])
+                product(layers[index], weight, None, layers[index + 1])
                 torch.sin(layers[index + 1], out=layers[index + 1])
-            torch.mm(layers[-1], weights[-1], out=output)
+            product(layers[-1], weights[-1], None, output)
 
     return arithmetic
 

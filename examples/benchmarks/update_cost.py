@@ -1,10 +1,10 @@
 """What one update costs, against its matrix products and sines alone and against autograd.
 
 The full update gathers a random batch, runs forward and backward, and takes an Adam step. "Alone"
-is its matrix products, sines and cosines on arrays of the same shapes. "Autograd" is the same
-network as a torch module with torch's fused Adam, on the same batches. The four take turns in
-changing order; ratios are taken round by round, but for that of SOAP, which has more to do in one
-update of twenty: there the means over all rounds are compared.
+is its matrix products, by the same libraries, its sines and cosines on arrays of the same shapes.
+"Autograd" is the same network as a torch module with torch's fused Adam, on the same batches. The
+four take turns in changing order; ratios are taken round by round, but for that of SOAP, which has
+more to do in one update of twenty: there the means over all rounds are compared.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from skinr.eigenbasis import Eigenbasis
 from skinr.losses import Objective
 from skinr.network import Architecture, SirenStack
 from skinr.optimizers import Adam
+from skinr.products import product, weight_gradient
 from skinr.rows import TrainingRows
 
 CONFIGURATIONS = [
@@ -74,14 +75,14 @@ def products_and_sines(rows, hidden_layer_sizes, batch_size):
     @torch.no_grad()
     def arithmetic():
         for index, (inputs, weight, output, _) in enumerate(layers):
-            torch.bmm(inputs, weight, out=output)
+            product(inputs, weight, None, output)
             if index < len(layers) - 1:
                 torch.cos(output, out=cosines[index])
                 torch.sin(output, out=output)
-        for index, (inputs, weight, output, weight_gradient) in enumerate(layers):
-            torch.bmm(inputs.transpose(1, 2), output, out=weight_gradient)
+        for index, (inputs, weight, output, by_weight) in enumerate(layers):
+            weight_gradient(inputs, output, by_weight)
             if index > 0:
-                torch.bmm(output, weight.transpose(1, 2), out=inputs)
+                product(output, weight.mT, None, inputs)
 
     return arithmetic
 
