@@ -22,6 +22,12 @@ FIRST_NUMBERS = 300
 SECOND_NUMBERS = 2000
 """Targets that the network is fitted to then."""
 
+MOST_TO_GO_ON = (0.03, 0.7)
+"""What the first fit may leave: of the variance, or else of its residuals."""
+
+MOST_TO_KEEP = (1e-3, 0.2)
+"""What the second may, for its network to be kept."""
+
 MOST_WITNESSES = 2**16
 """Rows among which neighbours are looked for."""
 
@@ -42,6 +48,10 @@ class Leftover(NamedTuple):
 
     share_of_variance: float
     share_of_residuals: float
+
+    def is_within(self, of_variance: float, of_residuals: float) -> bool:
+        """Whether one of the two shares is small enough."""
+        return self.share_of_variance <= of_variance or self.share_of_residuals <= of_residuals
 
 
 @torch.no_grad()
@@ -74,13 +84,10 @@ def begin_with_few(
         for n_numbers in (FIRST_NUMBERS, SECOND_NUMBERS)
     )
     fits, best, _ = race(stack, first, max_iter, monitor)
-    left = leftover(fits[best].stack, rows)
-    if left.share_of_variance > 0.03 and left.share_of_residuals > 0.7:
+    if not leftover(fits[best].stack, rows).is_within(*MOST_TO_GO_ON):
         return None
     fit, _, _ = fit_most_probable(stack, [second], max_iter, monitor)
-    left = leftover(fit.stack, rows)
-    is_little = left.share_of_variance < 1e-3 or left.share_of_residuals < 0.2
-    return fit.stack if is_little else None
+    return fit.stack if leftover(fit.stack, rows).is_within(*MOST_TO_KEEP) else None
 
 
 def leftover(stack: SirenStack, rows: JetRows) -> Leftover:

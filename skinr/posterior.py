@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skinr.jet_rows import JetRows
-from skinr.least_squares import TINY, Findings, LeastSquaresFit
+from skinr.least_squares import CLOSE_ENOUGH, TINY, Findings, LeastSquaresFit
 from skinr.most_probable import descend, fit_most_probable
 from skinr.network import SirenStack
 from skinr.passes import evaluate
 from skinr.training import History, Monitor
-
-CLOSE_ENOUGH = 0.03
-"""Root mean square of the residuals at which a member is done, over that of unseen rows."""
 
 MOST_WIDENED = 100
 """Times an output weight."""
