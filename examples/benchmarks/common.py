@@ -6,7 +6,7 @@ import resource
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
-from itertools import permutations
+from itertools import pairwise, permutations
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -20,6 +20,9 @@ from sklearn.datasets import load_sample_image
 import skinr
 
 PHOTOGRAPHS = ("china", "flower")
+LECTURE_SIZES = (128,) * 4
+LECTURE_EPOCHS, LECTURE_BATCH_SIZE = 100, 256 * (256 // 10)
+LEARNED_DB = 15.0
 WARM_UP = 3
 
 
@@ -34,6 +37,30 @@ def grey_square(name, size=256):
     left, top = (photograph.width - side) // 2, (photograph.height - side) // 2
     box = (left, top, left + side, top + side)
     return photograph.resize((size, size), Image.Resampling.LANCZOS, box=box)
+
+
+class Sine(torch.nn.Module):
+    """The activation of the lecture and the paper."""
+
+    def forward(self, affine):
+        """Return sin(30 x)."""
+        return torch.sin(30 * affine)
+
+
+def sine_network(widths, first_bound, *, last_is_sine):
+    """Return a network of sine layers, initialised like the paper's but for the first one."""
+    layers = []
+    for n_in, n_out in pairwise(widths):
+        linear = torch.nn.Linear(n_in, n_out)
+        bound = np.sqrt(6 / n_in) / 30 if layers else first_bound
+        torch.nn.init.uniform_(linear.weight, -bound, bound)
+        layers += [linear, Sine()]
+    return torch.nn.Sequential(*(layers if last_is_sine else layers[:-1]))
+
+
+def lecture_network():
+    """Return the lecture's network, whose output is a sine too."""
+    return sine_network((2, *LECTURE_SIZES, 1), np.sqrt(1 / 2), last_is_sine=True)
 
 
 def psnr(values, predicted):

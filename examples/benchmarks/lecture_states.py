@@ -12,40 +12,35 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from common import PHOTOGRAPHS, describe_environment, grey_square, psnr, write_json
+from common import (
+    LEARNED_DB,
+    LECTURE_BATCH_SIZE,
+    LECTURE_EPOCHS,
+    PHOTOGRAPHS,
+    describe_environment,
+    grey_square,
+    lecture_network,
+    psnr,
+    write_json,
+)
 from torch import nn
 
 from skinr import ImageCoordinateTransformer, SirenRegressor
 
-LECTURE_DB, LEARNED_DB = 28.0, 15.0
-EPOCHS, BATCH_SIZE = 100, 256 * (256 // 10)
+LECTURE_DB = 28.0
 SOME_ROWS = 2048
-
-
-class Sine(nn.Module):
-    """The lecture's activation."""
-
-    def forward(self, affine):
-        """Return sin(30 x)."""
-        return torch.sin(30 * affine)
 
 
 def lecture(X, y, random_state, n_epochs):
     """Run the lecture's recipe: its initialisation, output, coordinates, values and Adam."""
     torch.manual_seed(random_state)
-    layers = []
-    for n_in, n_out in [(2, 128), (128, 128), (128, 128), (128, 128), (128, 1)]:
-        linear = nn.Linear(n_in, n_out)
-        bound = np.sqrt(1 / n_in) if n_in == 2 else np.sqrt(6 / n_in) / 30
-        nn.init.uniform_(linear.weight, -bound, bound)
-        layers += [linear, Sine()]
-    network = nn.Sequential(*layers)
+    network = lecture_network()
     coordinates = torch.from_numpy(X / 256 - 0.5)
     values = torch.from_numpy(y[:, None] - 0.5)
     optimizer = torch.optim.Adam(network.parameters())
     n_updates = 0
     for _ in range(n_epochs):
-        for batch in torch.randperm(len(y)).split(BATCH_SIZE):
+        for batch in torch.randperm(len(y)).split(LECTURE_BATCH_SIZE):
             optimizer.zero_grad()
             nn.functional.mse_loss(network(coordinates[batch]), values[batch]).backward()
             optimizer.step()
@@ -56,7 +51,7 @@ def lecture(X, y, random_state, n_epochs):
 
 def defaults(X, y, random_state, n_epochs):
     """Run this package as it comes."""
-    max_iter = SirenRegressor().max_iter * n_epochs // EPOCHS
+    max_iter = SirenRegressor().max_iter * n_epochs // LECTURE_EPOCHS
     model = SirenRegressor(max_iter=max_iter, random_state=random_state).fit(X, y)
     return model.predict(X), model.n_iter_
 
@@ -71,7 +66,9 @@ def as_many_visits(X, y, random_state, n_epochs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--states", type=int, default=10)
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the lecture's recipe")
+    parser.add_argument(
+        "--epochs", type=int, default=LECTURE_EPOCHS, help="of the lecture's recipe"
+    )
     parser.add_argument("--json", help="where to write the figures")
     options = parser.parse_args()
     print(describe_environment())

@@ -7,18 +7,29 @@ Then the others run until they reach it, or to a time limit: siren-pytorch's net
 lecture's sizes in skorch, the paper's recipe for images (three hidden layers of 256, Adam at 1e-4
 on all pixels), and scikit-learn's MLPRegressor of the lecture's sizes. Their clocks stop while they
 are judged. This package runs whole fits with ever larger `max_iter` until one is good enough, and
-is entered with the time of that fit. All take turns in changing order.
+is entered with the time of that fit. The lecture's loop, which sets the quality, comes first; the
+others take turns in changing order.
 
 Needs the extra `peers`.
 """
 
 import argparse
-from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
 import torch
-from common import describe_environment, grey_square, psnr, write_json
+from common import (
+    LEARNED_DB,
+    LECTURE_BATCH_SIZE,
+    LECTURE_EPOCHS,
+    LECTURE_SIZES,
+    describe_environment,
+    grey_square,
+    lecture_network,
+    psnr,
+    sine_network,
+    write_json,
+)
 from siren_pytorch import SirenNet
 from sklearn.neural_network import MLPRegressor
 from skorch import NeuralNetRegressor
@@ -27,39 +38,17 @@ from torch import nn
 from skinr import ImageCoordinateTransformer, SirenRegressor
 
 PHOTOGRAPHS = ("china", "flower", "astronaut", "coffee")
-SIZES = (128,) * 4
-EPOCHS, BATCH_SIZE = 100, 256 * (256 // 10)
-LEARNED_DB = 15.0
 MOST_STATES = 8
 BUDGETS = [round(50 * 1.25**step) for step in range(24)]
-
-
-class Sine(nn.Module):
-    """The activation of the lecture and the paper."""
-
-    def forward(self, affine):
-        """Return sin(30 x)."""
-        return torch.sin(30 * affine)
-
-
-def sine_network(widths, first_bound, *, last_is_sine):
-    """Return a network of sine layers, initialised like the paper's but for the first one."""
-    layers = []
-    for n_in, n_out in pairwise(widths):
-        linear = nn.Linear(n_in, n_out)
-        bound = np.sqrt(6 / n_in) / 30 if layers else first_bound
-        nn.init.uniform_(linear.weight, -bound, bound)
-        layers += [linear, Sine()]
-    return nn.Sequential(*(layers if last_is_sine else layers[:-1]))
 
 
 def lecture(X, y, random_state):
     """Return a step of the lecture's loop, an epoch, and how to predict."""
     torch.manual_seed(random_state)
-    network = sine_network((2, *SIZES, 1), np.sqrt(1 / 2), last_is_sine=True)
+    network = lecture_network()
     coordinates, values = torch.from_numpy(X / 256 - 0.5), torch.from_numpy(y - 0.5)
     pairs = [*zip(coordinates, values, strict=True)]
-    loader = torch.utils.data.DataLoader(pairs, batch_size=BATCH_SIZE, shuffle=True)
+    loader = torch.utils.data.DataLoader(pairs, batch_size=LECTURE_BATCH_SIZE, shuffle=True)
     optimizer = torch.optim.Adam(network.parameters())
 
     def step():
@@ -93,12 +82,12 @@ def siren_pytorch(X, y, random_state):
     model = NeuralNetRegressor(
         SirenNet,
         module__dim_in=2,
-        module__dim_hidden=SIZES[0],
+        module__dim_hidden=LECTURE_SIZES[0],
         module__dim_out=1,
-        module__num_layers=len(SIZES),
+        module__num_layers=len(LECTURE_SIZES),
         optimizer=torch.optim.Adam,
         lr=1e-3,
-        batch_size=BATCH_SIZE,
+        batch_size=LECTURE_BATCH_SIZE,
         iterator_train__shuffle=True,
         train_split=None,
         max_epochs=1,
@@ -113,7 +102,9 @@ def siren_pytorch(X, y, random_state):
 
 def mlp_regressor(X, y, random_state):
     """Return an epoch of scikit-learn's network, and how to predict."""
-    model = MLPRegressor(hidden_layer_sizes=SIZES, activation="tanh", random_state=random_state)
+    model = MLPRegressor(
+        hidden_layer_sizes=LECTURE_SIZES, activation="tanh", random_state=random_state
+    )
     coordinates, values = X / 128 - 1, 2 * y - 1
     return (
         lambda: model.partial_fit(coordinates, values),
@@ -149,7 +140,9 @@ def seconds_of_skinr(X, y, random_state, quality, limit):
     """Return what the shortest fit takes that is as good, and whether it is within the limit."""
     for max_iter in BUDGETS:
         start = perf_counter()
-        model = SirenRegressor(SIZES, max_iter=max_iter, random_state=random_state).fit(X, y)
+        model = SirenRegressor(LECTURE_SIZES, max_iter=max_iter, random_state=random_state).fit(
+            X, y
+        )
         seconds = perf_counter() - start
         if psnr(y, model.predict(X)) >= quality:
             return seconds, True
@@ -174,7 +167,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photographs", nargs="+", default=PHOTOGRAPHS)
     parser.add_argument("--states", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of the lecture's recipe")
+    parser.add_argument(
+        "--epochs", type=int, default=LECTURE_EPOCHS, help="of the lecture's recipe"
+    )
     parser.add_argument("--limit", type=float, default=90, help="seconds for each of the others")
     parser.add_argument("--json", help="where to write the figures")
     options = parser.parse_args()
