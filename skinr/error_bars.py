@@ -35,15 +35,13 @@ class ErrorBarsMixin:
 
     _units: Units
     _evaluate: Callable[..., Values]
+    n_estimators: int
     noise_: NDArray[np.float64] | None
 
     def _values_and_std(self, X: ArrayLike) -> tuple[Values, Values]:
         def restore(part: Values) -> Values:
             if self.noise_ is None:
-                raise ValueError(
-                    "return_std=True takes the spread of an ensemble, and this is a single "
-                    "network: set n_estimators to 2 or more, 8 for instance, and fit again."
-                )
+                raise ValueError(_why_single(self.n_estimators))
             std = np.hypot(part[:, 1] * self._units.y.scale, self.noise_)
             return np.stack([self._units.y.restore(part[:, 0]), std], axis=1)
 
@@ -53,6 +51,14 @@ class ErrorBarsMixin:
         both = self._evaluate(X, evaluate, restore, reduce=reduce)
         values, std = both[:, 0], both[:, 1]
         return (values[:, 0], std[:, 0]) if self._units.single_target else (values, std)
+
+
+def _why_single(n_estimators: int) -> str:
+    if n_estimators == 1:
+        reason = "this is a single network: set n_estimators to 2 or more, 8 for instance"
+    else:
+        reason = f"the fit ended before the second of n_estimators={n_estimators} networks: give it more time"
+    return f"return_std=True takes the spread of an ensemble, and {reason}, and fit again."
 
 
 def spread(values: Tensor) -> Tensor:

@@ -160,3 +160,11 @@ def test_rows_are_dealt_to_one_pair_each_as_far_as_they_go():
     few = deal_to_pairs(3, 10, random)
     assert [len(part) for part in few] == [1] * 5
     assert set(np.concatenate(few)) == {0, 1, 2}
+
+
+def test_an_ensemble_of_which_one_network_was_done_says_what_happened():
+    X = np.linspace(-1, 1, 60)[:, None]
+    with pytest.warns(UserWarning, match="max_time"):
+        model = SirenRegressor(n_estimators=4, max_time=1e-6, random_state=0).fit(X, truth(X))
+    with pytest.raises(ValueError, match="ended before the second of n_estimators=4 networks"):
+        model.predict(X, return_std=True)
