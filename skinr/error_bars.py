@@ -55,10 +55,10 @@ class ErrorBarsMixin:
 
 def _why_single(n_estimators: int) -> str:
     if n_estimators == 1:
-        reason = "this is a single network: set n_estimators to 2 or more, 8 for instance"
+        reason = "this is a single network: set n_estimators to 2 or more, 8 for instance, and fit"
     else:
-        reason = f"the fit ended before the second of n_estimators={n_estimators} networks: give it more time"
-    return f"return_std=True takes the spread of an ensemble, and {reason}, and fit again."
+        reason = f"the fit ended before the second of n_estimators={n_estimators} networks: fit"
+    return f"return_std=True takes the spread of an ensemble, and {reason} again."
 
 
 def spread(values: Tensor) -> Tensor:

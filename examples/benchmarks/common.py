@@ -26,13 +26,15 @@ LEARNED_DB = 15.0
 WARM_UP = 3
 
 
-def grey_square(name, size=256):
-    """Return the central square of scikit-learn's or scikit-image's photograph, grey."""
+def square(name, size=256, mode="L"):
+    """Return the central square of a photograph of scikit-learn or scikit-image, or of a file."""
     if name in PHOTOGRAPHS:
-        pixels = load_sample_image(f"{name}.jpg")
+        photograph = Image.fromarray(load_sample_image(f"{name}.jpg"))
+    elif Path(name).exists():
+        photograph = Image.open(name)
     else:
-        pixels = getattr(import_module("skimage.data"), name)()
-    photograph = Image.fromarray(pixels).convert("L")
+        photograph = Image.fromarray(getattr(import_module("skimage.data"), name)())
+    photograph = photograph.convert(mode)
     side = min(photograph.size)
     left, top = (photograph.width - side) // 2, (photograph.height - side) // 2
     box = (left, top, left + side, top + side)

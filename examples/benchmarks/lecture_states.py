@@ -18,9 +18,9 @@ from common import (
     LECTURE_EPOCHS,
     PHOTOGRAPHS,
     describe_environment,
-    grey_square,
     lecture_network,
     psnr,
+    square,
     write_json,
 )
 from torch import nn
@@ -76,7 +76,7 @@ def main():
     print(f"median, worst, best   {LECTURE_DB:.0f} dB reached   never learned")
     results = []
     for name in PHOTOGRAPHS:
-        X, y = ImageCoordinateTransformer().image_to_arrays(grey_square(name))
+        X, y = ImageCoordinateTransformer().image_to_arrays(square(name))
         runs = {lecture: [], defaults: [], as_many_visits: []}
         orders = list(permutations(runs))
         for state in range(options.states):

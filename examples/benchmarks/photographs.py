@@ -11,32 +11,15 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import skimage
-from common import describe_environment, psnr, write_json
+from common import describe_environment, psnr, square, write_json
 from PIL import Image
 from scipy.interpolate import griddata
 from skimage.metrics import structural_similarity
-from sklearn.datasets import load_sample_image
 from sklearn.ensemble import BaggingRegressor
 
 from skinr import ImageRegressor, SirenRegressor
 
 PHOTOGRAPHS = ("china", "flower", "astronaut", "camera", "chelsea", "coffee", "coins", "rocket")
-
-
-def load(name, size):
-    """Return the central square of a photograph, in colour, size x size."""
-    if name in ("china", "flower"):
-        photograph = Image.fromarray(load_sample_image(f"{name}.jpg"))
-    elif Path(name).exists():
-        photograph = Image.open(name)
-    else:
-        photograph = Image.fromarray(getattr(skimage.data, name)())
-    photograph = photograph.convert("RGB")
-    side = min(photograph.size)
-    left, top = (photograph.width - side) // 2, (photograph.height - side) // 2
-    box = (left, top, left + side, top + side)
-    return photograph.resize((size, size), Image.Resampling.LANCZOS, box=box)
 
 
 def inpaint(photograph, options, random_state):
@@ -108,7 +91,7 @@ def main():
     print(f"{'photograph':<12}{'cubic':>8}{'SIREN':>8}{'gain':>8}{'worst gain':>12}")
     gains = []
     for name in options.photographs:
-        photograph = load(name, options.size)
+        photograph = square(name, options.size, "RGB")
         runs = [inpaint(photograph, options, state) for state in states]
         gain = [run["SIREN"] - run["cubic"] for run in runs]
         cubic, fitted = (np.median([run[kind] for run in runs]) for kind in ("cubic", "SIREN"))
@@ -126,7 +109,7 @@ def main():
     print(f"{'photograph':<12}" + "".join(f"{kind:>8}{'SSIM':>8}" for kind in kinds))
     medians = []
     for name in options.photographs:
-        photograph = load(name, options.size)
+        photograph = square(name, options.size, "RGB")
         runs = [enlarge(photograph, options, state) for state in states]
         median = {kind: np.median([run[kind] for run in runs], axis=0) for kind in kinds}
         print(

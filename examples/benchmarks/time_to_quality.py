@@ -14,6 +14,7 @@ Needs the extra `peers`.
 """
 
 import argparse
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -24,10 +25,10 @@ from common import (
     LECTURE_EPOCHS,
     LECTURE_SIZES,
     describe_environment,
-    grey_square,
     lecture_network,
     psnr,
     sine_network,
+    square,
     write_json,
 )
 from siren_pytorch import SirenNet
@@ -112,9 +113,6 @@ def mlp_regressor(X, y, random_state):
     )
 
 
-PEERS = {make.__name__: make for make in (siren_pytorch, paper, mlp_regressor)}
-
-
 def run_lecture(X, y, random_state, n_epochs):
     """Return the seconds of the lecture's loop and the PSNR it ends with."""
     step, predict = lecture(X, y, random_state)
@@ -151,14 +149,49 @@ def seconds_of_skinr(X, y, random_state, quality, limit):
     return seconds, False
 
 
+CONTESTANTS = {
+    "skinr": seconds_of_skinr,
+    **{
+        make.__name__: partial(seconds_of_peer, make)
+        for make in (siren_pytorch, paper, mlp_regressor)
+    },
+}
+
+
+def quality_to_reach(X, y, loops, n_epochs):
+    """Return the median PSNR of the lecture's loops that learned, or None."""
+    learned = [decibels for _, decibels in loops if decibels >= LEARNED_DB]
+    for state in range(len(loops), MOST_STATES):
+        if not learned:
+            _, decibels = run_lecture(X, y, state, n_epochs)
+            learned = [decibels] if decibels >= LEARNED_DB else []
+    return float(np.median(learned)) if learned else None
+
+
+def race(X, y, state, quality, limit):
+    """Return by contestant when it was as good, and whether it was within the limit."""
+    first = state % len(CONTESTANTS)
+    names = [*CONTESTANTS][first:] + [*CONTESTANTS][:first]
+    return {name: CONTESTANTS[name](X, y, state, quality, limit) for name in names}
+
+
+def print_row(row):
+    """Print what one random state of one photograph took."""
+    print(f"{row['photograph']:<12}{row['quality']:>5.1f}{row['lecture'][0]:>19.1f}", end="")
+    for name in CONTESTANTS:
+        seconds, reached = row[name]
+        print(f"{seconds:>{max(7, len(name)) + 1}.2f}{' ' if reached else '+'}", end="")
+    print(flush=True)
+
+
 def print_ratios(results):
     """Print how many times sooner this package gets there than each of the others."""
     print("\ntimes sooner by skinr, median (least, most)")
-    for contestant in ("lecture", *PEERS):
-        ratios = [row[contestant][0] / row["skinr"][0] for row in results]
-        reached = sum(row[contestant][1] for row in results)
+    for name in ("lecture", *list(CONTESTANTS)[1:]):
+        ratios = [row[name][0] / row["skinr"][0] for row in results]
+        reached = sum(row[name][1] for row in results)
         print(
-            f"than {contestant:<16}{np.median(ratios):>7.1f} ({min(ratios):.1f}, {max(ratios):.1f})"
+            f"than {name:<16}{np.median(ratios):>7.1f} ({min(ratios):.1f}, {max(ratios):.1f})"
             f"   which got there in {reached} of {len(results)}"
         )
 
@@ -167,50 +200,27 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photographs", nargs="+", default=PHOTOGRAPHS)
     parser.add_argument("--states", type=int, default=3)
-    parser.add_argument(
-        "--epochs", type=int, default=LECTURE_EPOCHS, help="of the lecture's recipe"
-    )
+    parser.add_argument("--epochs", type=int, default=LECTURE_EPOCHS, help="of the lecture's loop")
     parser.add_argument("--limit", type=float, default=90, help="seconds for each of the others")
     parser.add_argument("--json", help="where to write the figures")
     options = parser.parse_args()
     print(describe_environment())
-    contestants = {
-        "skinr": seconds_of_skinr,
-        **{
-            name: lambda *arguments, make=make: seconds_of_peer(make, *arguments)
-            for name, make in PEERS.items()
-        },
-    }
-    print(f"\n{'photograph':<12}{'dB':>5}  seconds: {'lecture':>8}", *contestants, sep="  ")
+    print(f"\n{'photograph':<12}{'dB':>5}  seconds: {'lecture':>8}", *CONTESTANTS, sep="  ")
     print("(+: not reached in this time)")
     results = []
-    for name in options.photographs:
-        X, y = ImageCoordinateTransformer().image_to_arrays(grey_square(name))
+    for photograph in options.photographs:
+        X, y = ImageCoordinateTransformer().image_to_arrays(square(photograph))
         loops = [run_lecture(X, y, state, options.epochs) for state in range(options.states)]
-        learned = [decibels for _, decibels in loops if decibels >= LEARNED_DB]
-        for state in range(options.states, MOST_STATES):
-            if not learned:
-                _, decibels = run_lecture(X, y, state, options.epochs)
-                learned = [decibels] if decibels >= LEARNED_DB else []
-        if not learned:
-            print(f"{name:<12} the lecture's loop learned nothing from {MOST_STATES} states")
+        quality = quality_to_reach(X, y, loops, options.epochs)
+        if quality is None:
+            print(f"{photograph:<12} the lecture's loop learned nothing from {MOST_STATES} states")
             continue
-        quality = float(np.median(learned))
         for state, (seconds, decibels) in enumerate(loops):
-            row = {"photograph": name, "state": state, "quality": quality}
-            row |= {"lecture": (seconds, decibels >= quality)}
-            names = list(contestants)
-            for contestant in names[state % len(names) :] + names[: state % len(names)]:
-                run = contestants[contestant]
-                row[contestant] = run(X, y, state, quality, options.limit)
+            row = {"photograph": photograph, "state": state, "quality": quality}
+            row["lecture"] = seconds, decibels >= quality
+            row |= race(X, y, state, quality, options.limit)
             results.append(row)
-            print(f"{name:<12}{quality:>5.1f}{seconds:>19.1f}", end="")
-            for contestant in names:
-                taken, reached = row[contestant]
-                print(
-                    f"{taken:>{max(7, len(contestant)) + 1}.2f}{'' if reached else '+':<1}", end=""
-                )
-            print(flush=True)
+            print_row(row)
     if results:
         print_ratios(results)
     write_json(options.json, results)
