@@ -97,13 +97,13 @@ class ImageRegressor(BaseEstimator):
     A plan for a gigapixel on a cluster: ``np.load(path, mmap_mode="r")`` as the image,
     ``tile_size=128``, ``memory`` on a disk that all share, and
     ``joblib.parallel_config(backend="dask")`` around `fit`, as :class:`SirenSearchCV` describes.
-    In colour these are 61,000 tiles. Each is sent its pixels, 64 kB, and sends back a network of
-    0.2 MB. An update takes 2 ms to 3 ms of a core of today, so 500 updates each are 11 core-hours,
-    seven minutes on 100 cores. This process reads the 3 GB once, takes some milliseconds for each
-    tile to hand it out and to take it in, and holds the networks, 12 GB: it is what the rest waits
-    for from about 500 cores on, and its memory is where larger images end. `predict` with `region`
-    evaluates no tiles but those under it, so that processes that share the model can each write
-    their part of an enlargement.
+    In colour these are 61,000 tiles. Each is sent its pixels, 62 kB, and sends back a network of
+    0.2 MB. With the default network 500 updates take 3 s of a core of today, 54 core-hours in all,
+    half an hour on 100 cores. This process reads the 3 GB once, holds a mask of 1 GB and the
+    networks, 12 GB, and takes some milliseconds for each tile to hand it out and to take it in: it
+    is what the rest waits for from about 500 cores on, and its memory is where larger images end.
+    `predict` with `region` evaluates no tiles but those under it, so that processes that have the
+    model can each write their part of an enlargement.
 
     Examples
     --------
