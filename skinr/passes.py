@@ -121,8 +121,8 @@ class StackPass:
         for index in reversed(range(len(self._layers) - 1)):
             weight, _ = self._layers[index]
             scaled = torch.mul(gradient, self._cosines[index], out=self._activations[index])
-            below = self._activations[index - 1] if index > 0 else None
-            gradient = torch.bmm(scaled, weight.transpose(1, 2), out=below)
+            gradient = torch.empty_like(self._inputs[0]) if index == 0 else self._inputs[index]
+            product(scaled, weight.mT, None, gradient)
         return gradient
 
 
