@@ -1,11 +1,13 @@
-"""What "auto" stands for: the solver, the learning rate and the rows of an update."""
+"""What "auto" stands for: solver, first weights, learning rate and the rows of an update."""
 
 from __future__ import annotations
 
+from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skinr.frequency import candidate_frequencies, omega_0_from_density
 from skinr.network import SirenStack
 from skinr.rows import Table
 from skinr.stored_rows import MAX_COPIED_SIZE
@@ -25,10 +27,25 @@ MANY_ROWS = 500_000
 
 On a million rows of four surfaces with 10% noise it makes the error 27% to 40% smaller."""
 
+AUTO_WEIGHT_SCALE = 1.25
+
+FEW_VISITS = 12.0
+"""To each pixel: with fewer a network learns no high frequencies, unless it starts with them."""
+
+MOST_HEAD_START = 1.45
+"""Of the frequency: on photographs of 128 to 512 pixels a side more helps no more."""
+
+RATE_TIMES_VISITS = 0.3
+"""The learning rate that suits pixels, times how often a fit sees each of them: between 20 and 150
+visits it fills in better than a lower one does, and beyond it would only learn their noise."""
+
+HIGHEST_RATE = 4e-3
+"""Learning rate up to which that goes."""
+
 STABLE_SPEED = 12.0
 """Largest stable product of learning rate, hidden frequency and summed hidden fan_in."""
 
-STABLE_SPEED_OF_SOAP = 16.0
+STABLE_SPEED_OF_SOAP = 14.0
 """The same for SOAP."""
 
 STABLE_SPEED_OF_DERIVATIVES = 4.0
@@ -178,27 +195,76 @@ def layer_sizes(regressor: SirenRegressor) -> tuple[int, ...]:
     return tuple(sizes.tolist())
 
 
+def visits_to_pixels(
+    regressor: SirenRegressor, table: Table, layout: Layout, *, is_piece: bool
+) -> float:
+    """Return how often a fit sees each pixel; inf where rows are no pixels, or a piece of more."""
+    if is_piece or layout.has_derivatives or not _is_on_grid(table):
+        return inf
+    batch_size = choose_batch_size(regressor, table, is_piece=False)
+    return float(regressor.max_iter * min(1.0, batch_size / len(table.X)))
+
+
+def head_start(regressor: SirenRegressor, solver: str, n_visits: float) -> float:
+    """Return by how much the frequency of a network is raised that sees its pixels seldom."""
+    if solver != "adam" or regressor.omega_0 != "auto":
+        return 1.0
+    return float(np.clip((FEW_VISITS / n_visits) ** 0.4, 1.0, MOST_HEAD_START))
+
+
+def choose_frequencies(
+    regressor: SirenRegressor, table: Table, solver: str, start: float
+) -> list[float]:
+    """Return the frequencies that a new network may have, with this head start."""
+    if regressor.omega_0 != "auto":
+        return [float(regressor.omega_0)]
+    if solver == "lm":
+        return candidate_frequencies(table.X)
+    return [omega_0_from_density(table.X) * start]
+
+
+def choose_weight_scale(regressor: SirenRegressor, start: float) -> float:
+    """Return what initial weights are multiplied by, with this head start."""
+    if regressor.weight_scale != "auto":
+        return float(regressor.weight_scale)
+    return AUTO_WEIGHT_SCALE * sqrt(start)
+
+
 def peak_rate(
     regressor: SirenRegressor,
     stack: SirenStack,
     layout: Layout,
     solver: str,
     *,
+    n_visits: float = inf,
     n_rows: int = ROWS_TO_LEARN_FROM,
 ) -> float:
-    """Return the highest learning rate, for a network that was fitted to a few of `n_rows`."""
+    """Return the highest learning rate.
+
+    Parameters
+    ----------
+    regressor : SirenRegressor
+    stack : SirenStack
+    layout : Layout
+    solver : {"lm", "adam", "soap"}
+    n_visits : float
+        To each pixel.
+    n_rows : int
+        Of which the network was fitted to a few.
+    """
     if regressor.learning_rate_init != "auto":
         return float(regressor.learning_rate_init)
-    rate, stable = AUTO_LEARNING_RATE, STABLE_SPEED
+    rate, stable, share = AUTO_LEARNING_RATE, STABLE_SPEED, 1.0
     if layout.has_derivatives:
         stable = STABLE_SPEED_OF_DERIVATIVES
     elif solver == "soap":
-        rate = SOAP_LEARNING_RATE * min(1.0, (SHORT_FIT / regressor.max_iter) ** (1 / 3))
-        rate *= min(1.0, (n_rows / ROWS_TO_LEARN_FROM) ** (1 / 2))
-        stable = STABLE_SPEED_OF_SOAP
+        rate, stable = SOAP_LEARNING_RATE, STABLE_SPEED_OF_SOAP
+        share = min(1.0, (SHORT_FIT / regressor.max_iter) ** (1 / 3))
+        share *= min(1.0, (n_rows / ROWS_TO_LEARN_FROM) ** (1 / 2))
+    rate = max(rate, min(HIGHEST_RATE, RATE_TIMES_VISITS / n_visits))
     hidden_fan_in = sum(stack.architecture.hidden_layer_sizes[:-1])
     speed = stack.hidden_omega_0[0] * hidden_fan_in
-    return min(rate, stable / speed) if speed else rate
+    return share * (min(rate, stable / speed) if speed else rate)
 
 
 def choose_batch_size(regressor: SirenRegressor, training: Table, *, is_piece: bool) -> int:

@@ -13,16 +13,19 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skinr.choices import (
     choose_batch_size,
+    choose_frequencies,
     choose_solver,
+    choose_weight_scale,
+    head_start,
     layer_sizes,
     may_begin_with_few,
     peak_rate,
     term_weights,
+    visits_to_pixels,
 )
 from skinr.device import resolve_device
 from skinr.ensemble import members_of, to_stack
 from skinr.error_bars import deal_to_pairs
-from skinr.frequency import candidate_frequencies, omega_0_from_density
 from skinr.losses import Objective
 from skinr.network import Architecture, SirenStack
 from skinr.rows import Table, TrainingRows
@@ -141,11 +144,16 @@ def prepare(
     seeds = [int(random.randint(2**31 - 1)) for _ in range(regressor.n_estimators)]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     solver = choose_solver(regressor, table, layout, is_piece=is_piece)
-    stack = _make_stack(regressor, table, layout, generators, solver, continued=continued)
+    n_visits = visits_to_pixels(regressor, table, layout, is_piece=is_piece)
+    start = head_start(regressor, solver, n_visits)
+    if continued:
+        stack = _take_up(regressor, layout, solver)
+    else:
+        stack = _draw_networks(regressor, table, layout, generators, solver, start)
     candidates = None
     if not continued and may_begin_with_few(regressor, table, solver):
         again = [torch.Generator().manual_seed(seed) for seed in seeds]
-        candidates = _make_stack(regressor, table, layout, again, "lm", continued=False)
+        candidates = _draw_networks(regressor, table, layout, again, "lm", start)
     training, validation = table, None
     if regressor.early_stopping and not is_piece:
         training, validation = _hold_out(regressor, table, random)
@@ -168,7 +176,7 @@ def prepare(
         held_out=None if validation is None else _to_rows(validation, units.X, scaling, stack),
         unseen=unseen,
         objective=objective,
-        rate=peak_rate(regressor, stack, layout, solver),
+        rate=peak_rate(regressor, stack, layout, solver, n_visits=n_visits),
         batch_size=choose_batch_size(regressor, training, is_piece=is_piece),
         generators=generators,
     )
@@ -238,7 +246,7 @@ def _new_units(regressor: SirenRegressor, table: Table, layout: Layout) -> Units
     if not regressor.normalize_y:
         y = AffineMap.identity(layout.n_outputs)
     elif layout.has_derivatives:
-        (omega_0,) = _frequencies(regressor, table, "adam", continued=False)
+        (omega_0,) = choose_frequencies(regressor, table, "adam", start=1.0)
         y = units_of_derivatives(table, layout, X, omega_0)
     else:
         y = AffineMap.from_moments(table.y, table.weight)
@@ -263,55 +271,58 @@ def _objective(
     )
 
 
-def _make_stack(
+def _draw_networks(
     regressor: SirenRegressor,
     table: Table,
     layout: Layout,
     generators: list[torch.Generator],
     solver: str,
-    *,
-    continued: bool,
+    start: float,
 ) -> SirenStack:
-    """Draw networks of the shape that parameters and table ask for, or take up the fitted."""
-    device, dtype = resolve_device(regressor.device), torch.float32
-    if solver == "lm":
-        device, dtype = torch.device("cpu"), torch.float64
-    architecture = Architecture(
-        layout.n_features, layer_sizes(regressor), layout.n_outputs, regressor.output_activation
-    )
-    omegas = _frequencies(regressor, table, solver, continued=continued)
-    hidden_omegas = omegas
-    if regressor.hidden_omega_0 is not None:
-        hidden_omegas = [float(regressor.hidden_omega_0)] * len(omegas)
-    if continued:
-        _check_same_network(regressor, architecture, omegas[0], hidden_omegas[0])
-        return to_stack(regressor.network_.to(device), dtype)
+    """Draw networks of the shape that parameters and table ask for."""
+    omegas = choose_frequencies(regressor, table, solver, start)
+    hidden_omegas = [_hidden_omega_0(regressor, omega_0) for omega_0 in omegas]
+    device, dtype = _device_and_dtype(regressor, solver)
     draws = []
     for generator in generators:
-        start = generator.get_state()
-        draws += [generator, *(torch.Generator().set_state(start) for _ in omegas[1:])]
+        state = generator.get_state()
+        draws += [generator, *(torch.Generator().set_state(state) for _ in omegas[1:])]
     return SirenStack.initialize(
-        architecture,
+        _architecture(regressor, layout),
         omegas * len(generators),
         hidden_omegas * len(generators),
         draws,
         first_layer_init=regressor.first_layer_init,
-        weight_scale=regressor.weight_scale,
+        weight_scale=choose_weight_scale(regressor, start),
         device=device,
         dtype=dtype,
     )
 
 
-def _frequencies(
-    regressor: SirenRegressor, table: Table, solver: str, *, continued: bool
-) -> list[float]:
-    if regressor.omega_0 != "auto":
-        return [float(regressor.omega_0)]
-    if continued:
-        return [regressor.omega_0_]
+def _take_up(regressor: SirenRegressor, layout: Layout, solver: str) -> SirenStack:
+    """Take up the fitted network, if parameters and table still ask for its shape."""
+    omega_0 = regressor.omega_0_ if regressor.omega_0 == "auto" else float(regressor.omega_0)
+    _check_same_network(
+        regressor, _architecture(regressor, layout), omega_0, _hidden_omega_0(regressor, omega_0)
+    )
+    device, dtype = _device_and_dtype(regressor, solver)
+    return to_stack(regressor.network_.to(device), dtype)
+
+
+def _architecture(regressor: SirenRegressor, layout: Layout) -> Architecture:
+    return Architecture(
+        layout.n_features, layer_sizes(regressor), layout.n_outputs, regressor.output_activation
+    )
+
+
+def _hidden_omega_0(regressor: SirenRegressor, omega_0: float) -> float:
+    return omega_0 if regressor.hidden_omega_0 is None else float(regressor.hidden_omega_0)
+
+
+def _device_and_dtype(regressor: SirenRegressor, solver: str) -> tuple[torch.device, torch.dtype]:
     if solver == "lm":
-        return candidate_frequencies(table.X)
-    return [omega_0_from_density(table.X)]
+        return torch.device("cpu"), torch.float64
+    return resolve_device(regressor.device), torch.float32
 
 
 def _check_same_network(
