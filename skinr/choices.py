@@ -29,23 +29,25 @@ On a million rows of four surfaces with 10% noise it makes the error 27% to 40% 
 
 AUTO_WEIGHT_SCALE = 1.25
 
-FEW_VISITS = 12.0
+FEW_VISITS = 30.0
 """To each pixel: with fewer a network learns no high frequencies, unless it starts with them."""
 
 MOST_HEAD_START = 1.45
 """Of the frequency: on photographs of 128 to 512 pixels a side more helps no more."""
 
 RATE_TIMES_VISITS = 0.3
-"""The learning rate that suits pixels, times how often a fit sees each of them: between 20 and 150
-visits it fills in better than a lower one does, and beyond it would only learn their noise."""
+"""The learning rate that suits pixels, times how often a fit sees each of them: up to 150 visits it
+fills in better than a lower one does, and beyond it would only learn their noise."""
 
-HIGHEST_RATE = 4e-3
-"""Learning rate up to which that goes."""
+HIGHEST_RATE, HIGHEST_SPEED = 4e-3, 10.0
+"""Up to which that goes; the speed is that of `STABLE_SPEED`."""
+
+TINY = 1e-300
 
 STABLE_SPEED = 12.0
 """Largest stable product of learning rate, hidden frequency and summed hidden fan_in."""
 
-STABLE_SPEED_OF_SOAP = 14.0
+STABLE_SPEED_OF_SOAP = 16.0
 """The same for SOAP."""
 
 STABLE_SPEED_OF_DERIVATIVES = 4.0
@@ -261,10 +263,10 @@ def peak_rate(
         rate, stable = SOAP_LEARNING_RATE, STABLE_SPEED_OF_SOAP
         share = min(1.0, (SHORT_FIT / regressor.max_iter) ** (1 / 3))
         share *= min(1.0, (n_rows / ROWS_TO_LEARN_FROM) ** (1 / 2))
-    rate = max(rate, min(HIGHEST_RATE, RATE_TIMES_VISITS / n_visits))
     hidden_fan_in = sum(stack.architecture.hidden_layer_sizes[:-1])
-    speed = stack.hidden_omega_0[0] * hidden_fan_in
-    return share * (min(rate, stable / speed) if speed else rate)
+    speed = stack.hidden_omega_0[0] * hidden_fan_in or TINY
+    rate_of_pixels = min(HIGHEST_RATE, RATE_TIMES_VISITS / n_visits, HIGHEST_SPEED / speed)
+    return share * max(rate_of_pixels, min(rate, stable / speed))
 
 
 def choose_batch_size(regressor: SirenRegressor, training: Table, *, is_piece: bool) -> int:

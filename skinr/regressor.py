@@ -72,7 +72,7 @@ class SirenRegressor(
         rows, or a few of them first (see `solver`). Otherwise it takes
         (n_samples / 75) ** (1 / n_features) within [1.5, 30], from the rows of the first fit: about
         30 for a photograph. Functions that oscillate as fast as the rows can show want more, noisy
-        ones less. Where "adam" sees the pixels of a grid fewer than 12 times each, it takes up to
+        ones less. Where "adam" sees the pixels of a grid fewer than 30 times each, it takes up to
         1.45 times that: a short fit learns no high frequencies, unless it starts with them.
 
     hidden_omega_0 : float or None, default=None
@@ -115,9 +115,10 @@ class SirenRegressor(
         The highest learning rate. "auto" is 1e-3, or less where a wide or deep network of high
         frequency would become unstable: at most 12 / (`hidden_omega_0` times the summed fan_in of
         the hidden sine layers), measured on photographs with 128 to 256 units a layer, and a third
-        of that where derivatives are fitted. For "soap" it is 1.2e-3, 14 takes the place of 12,
-        and longer fits multiply it by the cube root of 2000 / `max_iter`. For pixels of a grid, as
-        far as that is stable, it is 0.3 over the number of times that each is seen, at most 4e-3.
+        of that where derivatives are fitted. For "soap" it is 1.2e-3, 16 takes the place of 12,
+        and longer fits multiply it by the cube root of 2000 / `max_iter`. For pixels of a grid it
+        is, if that is more, 0.3 over the number of times that each is seen, up to 4e-3 and to what
+        10 in place of 12 gives.
 
     beta_1 : float in [0, 1), default=0.9
         Decay of Adam's running mean of the gradient.

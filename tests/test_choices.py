@@ -85,7 +85,7 @@ def test_tables_of_many_rows_take_larger_batches(surface, monkeypatch, n_rows, b
         ({"solver": "soap"}, 1.2e-3),
         ({"solver": "soap", "max_iter": 16000}, 0.6e-3),
         ({"solver": "adam", "hidden_layer_sizes": (50, 50), "hidden_omega_0": 480.0}, 5e-4),
-        ({"solver": "soap", "hidden_layer_sizes": (50, 50), "hidden_omega_0": 560.0}, 5e-4),
+        ({"solver": "soap", "hidden_layer_sizes": (50, 50), "hidden_omega_0": 640.0}, 5e-4),
         ({"solver": "soap", "learning_rate_init": 7.0}, 7.0),
     ],
 )
@@ -103,11 +103,13 @@ def test_the_learning_rate_suits_solver_network_and_length(surface, options, rat
         ({"solver": "adam", "max_iter": 1000}, 1e-3),
         ({"solver": "soap", "max_iter": 300}, 2e-3),
         ({"solver": "soap", "max_iter": 1000}, 1.2e-3),
-        ({"solver": "adam", "max_iter": 300, "hidden_layer_sizes": (80, 8)}, 12 / 80 / 100),
+        ({"solver": "adam", "max_iter": 300, "hidden_layer_sizes": (80, 8)}, 10 / 80 / 100),
+        ({"solver": "adam", "max_iter": 300, "hidden_layer_sizes": (110, 8)}, 1e-3),
+        ({"solver": "adam", "max_iter": 300, "hidden_layer_sizes": (150, 8)}, 12 / 150 / 100),
     ],
 )
 def test_pixels_that_are_seen_seldom_are_learned_faster(options, rate):
-    """At most 4e-3, and 0.3 over the visits to each, where that is stable."""
+    """At most 4e-3, and 0.3 over the visits to each, as far as that is stable."""
     regressor = SirenRegressor(**{"hidden_layer_sizes": 8, "omega_0": 100.0, **options})
     X = positions(64, 64)
     assert prepare(regressor, X, X[:, 0], continued=False).rate == pytest.approx(rate)
@@ -116,11 +118,11 @@ def test_pixels_that_are_seen_seldom_are_learned_faster(options, rate):
 @pytest.mark.parametrize(
     ("options", "start"),
     [
-        ({"max_iter": 6}, 1.45),
-        ({"max_iter": 12}, 2**0.4),
-        ({"max_iter": 24}, 1.0),
-        ({"max_iter": 6, "solver": "soap"}, 1.0),
-        ({"max_iter": 6, "omega_0": 7.0}, None),
+        ({"max_iter": 20}, 1.45),
+        ({"max_iter": 30}, 2**0.4),
+        ({"max_iter": 60}, 1.0),
+        ({"max_iter": 20, "solver": "soap"}, 1.0),
+        ({"max_iter": 20, "omega_0": 7.0}, None),
     ],
 )
 def test_a_short_fit_to_pixels_starts_with_higher_frequencies(options, start):
