@@ -11,7 +11,7 @@ from torch import Tensor
 
 from skinr.jet_rows import JetRows
 from skinr.least_squares import TINY
-from skinr.most_probable import fit_most_probable, race
+from skinr.most_probable import descend, fit_most_probable, race
 from skinr.network import SirenStack
 from skinr.passes import evaluate
 from skinr.training import Monitor
@@ -84,6 +84,7 @@ def begin_with_few(
         for n_numbers in (FIRST_NUMBERS, SECOND_NUMBERS)
     )
     fits, best, _ = race(stack, first, max_iter, monitor)
+    descend(fits[best], max_iter, monitor)
     if not leftover(fits[best].stack, rows).is_within(*MOST_TO_GO_ON):
         return None
     fit, _, _ = fit_most_probable(stack, [second], max_iter, monitor)

@@ -44,6 +44,10 @@ PATIENCE = 2
 LEAST_GAIN = 0.25
 """In nats, for up to `FEW_NUMBERS` to fit: steps of more must gain in proportion."""
 
+LEAST_CHANGE = 0.05
+"""Of the evidence in as many reviews, in nats for each number, while it may still change ranks: it
+falls as the linearisation moves, and may rise after that."""
+
 FEW_NUMBERS = 500
 
 CLOSE_ENOUGH = 0.03
@@ -177,6 +181,7 @@ class LeastSquaresFit:
         self._accept(self._evaluate(stack.parameters.clone()))
         self._damping = FIRST_DAMPING * self._scale()
         self._reviews: list[float] = []
+        self._evidences: list[float] = []
         self._reviewed_at: int | None = None
         self._noise_index: int | None = None
         self._is_stuck = False
@@ -194,6 +199,12 @@ class LeastSquaresFit:
         recent = self._reviews[-PATIENCE - 1 :]
         least = LEAST_GAIN * max(1.0, len(self._known) / FEW_NUMBERS)
         return len(recent) > PATIENCE and recent[0] - min(recent[1:]) < least
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether more steps would hardly change how probable it makes the targets."""
+        recent = self._evidences[-PATIENCE - 1 :]
+        return len(recent) > PATIENCE and max(recent) - min(recent) < LEAST_CHANGE
 
     @property
     def noise(self) -> float:
@@ -257,6 +268,7 @@ class LeastSquaresFit:
             if self.loss < CLOSE_ENOUGH**2 * self._power:
                 self._close_enough = (CLOSE_ENOUGH * self.error_of_unseen()) ** 2
         self._reviews.append(log(max(self._objective(self._at), TINY)))
+        self._evidences.append(self.evidence)
 
     @property
     def n_steps(self) -> int:

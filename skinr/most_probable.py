@@ -65,49 +65,59 @@ def fit_most_probable(
     return fit, chosen, interruption
 
 
-def descend(
-    fit: LeastSquaresFit, max_iter: int, monitor: Monitor, least_evidence: float = -inf
-) -> str | None:
-    """Take steps until the fit has converged or is hopeless, and return what interrupted it."""
+def descend(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None:
+    """Take steps until the fit has converged, and return what interrupted it."""
     while len(fit.losses) < max_iter and not fit.has_converged:
         fit.step()
         monitor.look(len(fit.losses), torch.tensor([fit.loss]))
         if monitor.interrupted_by:
             return monitor.interrupted_by if len(fit.losses) < max_iter else None
-        if fit.n_steps > PROBATION and fit.evidence < least_evidence:
-            break
     return None
+
+
+def settle(
+    fit: LeastSquaresFit, max_iter: int, monitor: Monitor, least_evidence: float = -inf
+) -> str | None:
+    """Take steps until the evidence is plain or hopeless, and return what interrupted the fit."""
+    interruption = None
+    while len(fit.losses) < max_iter and not (interruption or fit.has_converged or fit.has_settled):
+        if fit.n_steps >= PROBATION and fit.evidence < least_evidence:
+            break
+        next_review = min(max_iter, len(fit.losses) + REVIEW_INTERVAL)
+        interruption = descend(fit, next_review, monitor)
+        fit.review()
+    return interruption
 
 
 def race(
     stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
 ) -> tuple[list[LeastSquaresFit], int, str | None]:
-    """Fit the network of the largest evidence after a few steps of each; say which, and all."""
+    """Take a few steps with each network, and say which has the largest evidence."""
     fits = [LeastSquaresFit(stack.take(k), rows) for k in range(len(stack))]
     interruption = None
     for fit in fits if len(fits) > 1 else []:
         interruption = interruption or descend(fit, min(REVIEW_INTERVAL, max_iter), monitor)
         fit.review()
-    best = int(np.argmax([fit.evidence for fit in fits]))
-    return fits, best, interruption or descend(fits[best], max_iter, monitor)
+    return fits, int(np.argmax([fit.evidence for fit in fits])), interruption
 
 
 def _choose(
     stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
 ) -> tuple[LeastSquaresFit, int, str | None]:
-    """Fit the winner of a race, then networks of lower frequencies while they are better.
+    """Fit the winner of a race, or one of lower frequency as long as these are better.
 
     A low frequency shows late what it can do: the network must bend far from its linearisation.
     """
     fits, best, interruption = race(stack, rows, max_iter, monitor)
+    if best > 0 and not interruption:
+        interruption = settle(fits[best], max_iter, monitor)
     failures = 0
     for k in reversed(range(best)):
         if interruption or failures == MOST_FAILURES:
             break
-        fits[best].review()
-        interruption = descend(fits[k], max_iter, monitor, fits[best].evidence - FAR_BEHIND)
-        fits[k].review()
+        least_evidence = fits[best].evidence - FAR_BEHIND
+        interruption = settle(fits[k], max_iter, monitor, least_evidence)
         failures += 1
         if fits[k].evidence > fits[best].evidence:
             best, failures = k, 0
-    return fits[best], best, interruption
+    return fits[best], best, interruption or descend(fits[best], max_iter, monitor)
