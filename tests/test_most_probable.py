@@ -76,6 +76,17 @@ def test_hopeless_fits_are_left():
     assert fit.n_steps == 10
 
 
+def test_networks_are_compared_before_they_have_converged():
+    rows = rows_of(60)
+    settled, converged = (LeastSquaresFit(stack_of([3.0]), rows) for _ in range(2))
+    settle(settled, 500, Monitor())
+    descend(converged, 500, Monitor())
+    converged.review()
+    assert settled.has_settled
+    assert settled.n_steps < converged.n_steps
+    assert settled.evidence == pytest.approx(converged.evidence, abs=0.5)
+
+
 def test_time_ends_it():
     X = np.random.default_rng(0).uniform(-1, 1, (100, 1))
     y = np.sin(8 * X[:, 0])
