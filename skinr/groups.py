@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from enum import Enum, auto
+from functools import partial
 from itertools import chain, pairwise
 from math import ceil, inf, isfinite
 from time import perf_counter
@@ -17,7 +19,7 @@ from sklearn.utils import gen_batches
 from torch import Tensor
 
 from skinr.device import available_devices
-from skinr.interruption import parts_of_a_whole
+from skinr.interruption import Interruption
 from skinr.losses import Objective
 from skinr.network import SirenStack
 from skinr.optimizers import AdamState, learning_rates
@@ -25,6 +27,7 @@ from skinr.problem import Problem, prepare
 from skinr.regressor import SirenRegressor
 from skinr.rows import TrainingRows
 from skinr.stored_rows import StoredRows
+from skinr.threads import count_threads, map_in_threads
 from skinr.training import CHECK_INTERVAL, STEP_BACK_FACTOR, History, Monitor, train
 
 CPU_GROUP_SIZE = 24
@@ -153,6 +156,8 @@ class Outcome(NamedTuple):
 def make_groups(fits: Sequence[Fit], n_workers: int) -> list[list[int]]:
     """Divide fits into groups that can be trained as stacks, enough of them for all workers.
 
+    Fits that go alone are kept as soon as they are done: a group has one for each thread.
+
     Parameters
     ----------
     fits : sequence of Fit
@@ -165,22 +170,31 @@ def make_groups(fits: Sequence[Fit], n_workers: int) -> list[list[int]]:
     """
     by_shape: dict[Hashable, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for index, fit in enumerate(fits):
-        shape = index if fit.goes_alone else fit.shared
-        by_shape[shape][fit.candidate].append(index)
+        shape, part = ("alone", index) if fit.goes_alone else (fit.shared, fit.candidate)
+        by_shape[shape][part].append(index)
     groups = []
     for candidates in by_shape.values():
-        indices = list(chain(*candidates.values()))
-        largest = CPU_GROUP_SIZE if _is_for_cpu(fits[indices[0]]) else GPU_GROUP_SIZE
-        n_groups = ceil(len(indices) / min(largest, ceil(len(fits) / n_workers)))
         folds = list(candidates.values())
-        parts = gen_batches(len(folds), ceil(len(folds) / n_groups))
+        n_fits = sum(len(indices) for indices in folds)
+        most = min(_most_fits(fits[folds[0][0]], n_workers), ceil(len(fits) / n_workers))
+        parts = gen_batches(len(folds), ceil(len(folds) / ceil(n_fits / most)))
         groups += [list(chain(*folds[part])) for part in parts]
     return groups
+
+
+def _most_fits(fit: Fit, n_workers: int) -> int:
+    if fit.goes_alone:
+        return _count_threads(fit) if n_workers == 1 else 1
+    return CPU_GROUP_SIZE if _is_for_cpu(fit) else GPU_GROUP_SIZE
 
 
 def _is_for_cpu(fit: Fit) -> bool:
     device = fit.regressor.device
     return device == "cpu" or (device == "auto" and available_devices() == ["cpu"])
+
+
+def _count_threads(fit: Fit) -> int:
+    return count_threads() if _is_for_cpu(fit) else 1
 
 
 def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
@@ -198,25 +212,38 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
     outcomes : list of Outcome
     """
     start = perf_counter()
+    beginnings = map_in_threads(_begin, fits, _count_threads(fits[0]))
     by_shape = defaultdict(list)
-    failed, dropped = set(), set()
-    for index, fit in enumerate(fits):
-        try:
-            run = Run.begin(fit)
-            if run.goes_alone:
-                with parts_of_a_whole():
-                    fit.regressor._solve(run.problem)
-            else:
-                by_shape[run.shape].append(run)
-        except Exception:
-            failed.add(index)
+    dropped = set()
+    for run in beginnings:
+        if isinstance(run, Run):
+            by_shape[run.shape].append(run)
     for runs in by_shape.values():
         dropped |= _train(runs, racing=racing)
     seconds = (perf_counter() - start) / len(fits)
     return [
-        Outcome(None if index in failed else fit.regressor, seconds, fit.candidate in dropped)
-        for index, fit in enumerate(fits)
+        Outcome(None if begun is Lone.FAILED else fit.regressor, seconds, fit.candidate in dropped)
+        for fit, begun in zip(fits, beginnings, strict=True)
     ]
+
+
+class Lone(Enum):
+    """What became of a fit that is not for a stack."""
+
+    DONE = auto()
+    FAILED = auto()
+
+
+def _begin(fit: Fit) -> Run | Lone:
+    """Prepare a fit, and do it if it is not for a stack."""
+    try:
+        run = Run.begin(fit)
+        if not run.goes_alone:
+            return run
+        fit.regressor._solve(run.problem)
+    except Exception:
+        return Lone.FAILED
+    return Lone.DONE
 
 
 class Run(NamedTuple):
@@ -334,11 +361,13 @@ def _losing(earlier: dict[int, float], scores: dict[int, float], left: float) ->
 
 
 def _advance(runs: list[Run], first: int, last: int) -> list[Run]:
-    """Do the updates from `first` to `last`, in stacks that suit the memory."""
+    """Do the updates from `first` to `last`, in stacks that suit the memory and the threads."""
     memory = _memory_of_a_stack(runs[0].stack.parameters.device)
-    n_stacks = ceil(len(runs) / max(1, memory // runs[0].n_bytes))
+    most, n_threads = max(1, memory // runs[0].n_bytes), _count_threads(runs[0].fit)
+    n_stacks = n_threads * ceil(len(runs) / (n_threads * most))
     parts = gen_batches(len(runs), ceil(len(runs) / n_stacks))
-    return [run for part in parts for run in _advance_or_halve(runs[part], first, last)]
+    advance = partial(_advance_or_halve, first=first, last=last)
+    return list(chain(*map_in_threads(advance, [runs[part] for part in parts], n_threads)))
 
 
 def _memory_of_a_stack(device: torch.device) -> int:
@@ -376,16 +405,17 @@ def _advance_stack(runs: list[Run], first: int, last: int) -> list[Run]:
     peak = max(run.rate for run in runs)
     generators = [torch.Generator().set_state(run.generator_state) for run in runs]
     optimizer.slow_down(stack.parameters.new_tensor([run.rate / peak for run in runs]))
-    history = train(
-        stack,
-        TrainingRows.join([run.problem.copied_rows for run in runs], batch_size),
-        Objective(stack, regressor.loss, [run.fit.regressor.alpha for run in runs]),
-        optimizer,
-        learning_rates(regressor.learning_rate, peak, regressor.max_iter)[first:last],
-        batch_size=batch_size,
-        generators=generators,
-        monitor=Monitor(),
-    )
+    with Interruption() as interruption:
+        history = train(
+            stack,
+            TrainingRows.join([run.problem.copied_rows for run in runs], batch_size),
+            Objective(stack, regressor.loss, [run.fit.regressor.alpha for run in runs]),
+            optimizer,
+            learning_rates(regressor.learning_rate, peak, regressor.max_iter)[first:last],
+            batch_size=batch_size,
+            generators=generators,
+            monitor=Monitor(interruption=interruption),
+        )
     return [
         run._replace(
             stack=stack.take(k),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from math import inf
 from multiprocessing import parent_process
-from threading import current_thread, main_thread
+from threading import Event, current_thread, main_thread
 from time import monotonic
 from types import FrameType, TracebackType
 
@@ -24,7 +25,7 @@ PATIENCE = 2.0
 """Seconds within which a second signal ends more than one fit of many."""
 
 
-_is_whole = ContextVar("is_whole", default=True)
+_end_of_whole: ContextVar[Event | None] = ContextVar("end_of_whole", default=None)
 
 
 @contextmanager
@@ -32,13 +33,18 @@ def parts_of_a_whole() -> Iterator[None]:
     """Leave signals the effect that they always have on the fits in this context.
 
     Nobody wants to end the fits of a search, or the tiles of an image, one by one, nor to keep one
-    that is half learned.
+    that is half learned. An error that ends the context ends the fits that other threads do in a
+    copy of it.
     """
-    token = _is_whole.set(False)
+    end = Event()
+    token = _end_of_whole.set(end)
     try:
         yield
+    except BaseException:
+        end.set()
+        raise
     finally:
-        _is_whole.reset(token)
+        _end_of_whole.reset(token)
 
 
 class Interruption:
@@ -47,7 +53,7 @@ class Interruption:
     A context manager. A second signal in the same context, or within `PATIENCE` seconds of one in
     an earlier context, has the effect that it always has: so a loop over fits is stopped by two.
     Workers of a pool are left to the signals of that pool, and threads other than the main one get
-    none from Python: there, and in :func:`parts_of_a_whole`, the time alone counts.
+    none from Python: there, and in :func:`parts_of_a_whole`, they count no more.
 
     Parameters
     ----------
@@ -60,12 +66,13 @@ class Interruption:
     def __init__(self, max_time: float | None = None) -> None:
         self._max_time = max_time
         self._sender: str | None = None
+        self._end_of_whole = _end_of_whole.get()
         self._restoring = ExitStack()
 
     def __enter__(self) -> Interruption:
         self._start = monotonic()
         gets_signals = parent_process() is None and current_thread() is main_thread()
-        if gets_signals and _is_whole.get():
+        if gets_signals and self._end_of_whole is None:
             for number, default in DEFAULT_HANDLERS.items():
                 if signal.getsignal(number) == default:
                     signal.signal(number, self._request_stop)
@@ -82,9 +89,11 @@ class Interruption:
 
     @property
     def reason(self) -> str | None:
-        """Why to stop, if there is a reason to."""
+        """Why to stop, if there is a reason to; an error where nobody wants the fit any more."""
         if self._sender:
             return self._sender
+        if self._end_of_whole is not None and self._end_of_whole.is_set():
+            raise CancelledError("Another part of the whole has failed.")
         if self._max_time is not None and monotonic() - self._start >= self._max_time:
             return f"max_time={self._max_time} seconds"
         return None

@@ -1,0 +1,134 @@
+"""Independent fits side by side, in threads that share torch's."""
+
+import threading
+from concurrent.futures import CancelledError
+from time import monotonic, sleep
+
+import numpy as np
+import pytest
+import sklearn
+import torch
+
+import skinr.groups
+from skinr import SirenRegressor, SirenSearchCV
+from skinr.interruption import Interruption
+from skinr.threads import MOST_THREADS, count_threads, map_in_threads
+
+OMEGAS = {"omega_0": [2.0, 6.0, 12.0]}
+
+
+@pytest.fixture(autouse=True)
+def four_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    after = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert after == 4
+
+
+def small(**parameters):
+    options = {"hidden_layer_sizes": (16,), "solver": "adam", "max_iter": 100, "random_state": 0}
+    return SirenRegressor(**{**options, **parameters})
+
+
+@pytest.mark.parametrize(("n_threads", "n_each"), [(1, 4), (2, 2), (3, 1), (4, 1)])
+def test_results_keep_their_order_and_threads_are_shared(n_threads, n_each):
+    def work(item):
+        sleep(0.05 * (5 - item))
+        return item, torch.get_num_threads(), threading.get_ident()
+
+    items, shares, idents = zip(*map_in_threads(work, range(5), n_threads), strict=True)
+    assert items == (0, 1, 2, 3, 4)
+    assert set(shares) == {n_each}
+    assert len(set(idents)) == n_threads
+
+
+def test_threads_are_few_where_cores_are_many():
+    torch.set_num_threads(64)
+    assert count_threads() == MOST_THREADS
+    torch.set_num_threads(4)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_the_configuration_of_scikit_learn_holds_in_threads(n_threads):
+    with sklearn.config_context(assume_finite=True):
+        assumed = map_in_threads(lambda _: sklearn.get_config()["assume_finite"], [0, 1], n_threads)
+    assert assumed == [True, True]
+
+
+def run_until_the_end():
+    with Interruption() as interruption:
+        while interruption.reason is None:
+            sleep(0.01)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_error_ends_what_runs_and_nothing_more_begins(n_threads):
+    begun, ended = [], []
+
+    def work(item):
+        begun.append(item)
+        if item == 0:
+            sleep(0.1)
+            raise ValueError("bad")
+        with pytest.raises(CancelledError):
+            run_until_the_end()
+        ended.append(item)
+
+    with pytest.raises(ValueError, match="bad"):
+        map_in_threads(work, range(20), n_threads)
+    assert sorted(ended) == sorted(begun[1:])
+    assert n_threads <= len(begun) <= n_threads + 1
+
+
+def search(table, regressor, **parameters):
+    return SirenSearchCV(regressor, OMEGAS, cv=2, **parameters).fit(*table)
+
+
+@pytest.mark.parametrize("racing", [False, True])
+@pytest.mark.parametrize(
+    "regressor",
+    [small(), small(early_stopping=True), small(solver="lm", max_iter=20)],
+    ids=["stack", "one by one", "least squares"],
+)
+def test_a_search_in_threads_comes_to_the_same(chirp, regressor, racing):
+    found = search(chirp, regressor, racing=racing)
+    torch.set_num_threads(1)
+    expected = search(chirp, regressor, racing=racing)
+    torch.set_num_threads(4)
+    scores, others = (s.cv_results_["mean_test_score"] for s in (found, expected))
+    np.testing.assert_allclose(scores, others, atol=1e-4)
+    assert found.best_params_ == expected.best_params_
+
+
+def test_a_stack_is_divided_among_the_threads(chirp, monkeypatch):
+    train, sizes = skinr.groups.train, []
+
+    def counting(stack, *args, **kwargs):
+        sizes.append((len(stack), torch.get_num_threads()))
+        return train(stack, *args, **kwargs)
+
+    monkeypatch.setattr(skinr.groups, "train", counting)
+    torch.set_num_threads(2)
+    search(chirp, small(), refit=False)
+    torch.set_num_threads(4)
+    assert sizes == [(3, 1), (3, 1)]
+
+
+def test_a_failing_fit_leaves_the_others_alone(chirp):
+    grid = {"omega_0": [-1.0, 3.0, 6.0], "early_stopping": [False, True]}
+    with pytest.warns(Warning, match="4 fits failed"):
+        found = SirenSearchCV(small(), grid, cv=2).fit(*chirp)
+    assert np.isfinite(found.cv_results_["mean_test_score"]).tolist() == 2 * [False, True, True]
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_ends_all_threads(chirp, early_stopping):
+    endless = small(early_stopping=early_stopping, max_iter=1_000_000, n_iter_no_change=1_000_000)
+    start = monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        search(chirp, endless)
+    assert monotonic() - start < 20
+    assert threading.active_count() <= 2  # this one, and the timer's
