@@ -15,7 +15,6 @@ from skinr.least_squares import CLOSE_ENOUGH, TINY, Findings, LeastSquaresFit
 from skinr.most_probable import descend, fit_most_probable
 from skinr.network import SirenStack
 from skinr.passes import evaluate
-from skinr.threads import count_threads, map_in_threads
 from skinr.training import History, Monitor
 
 MOST_WIDENED = 100
@@ -82,25 +81,22 @@ def fit_posterior(
     noise = first.noise_of_rows()
     found = Findings(first.noise, (CLOSE_ENOUGH * first.error_of_unseen()) ** 2)
     variance = first.variance_of_functions()
-    targets = _perturbed(rows, noise, generators)
-
-    @torch.no_grad()
-    def fit_member(k: int) -> SirenStack | None:
-        """Fit a member, unless that is interrupted."""
-        own = rows._replace(targets=targets[k])
+    members: list[SirenStack] = []
+    for k, targets in enumerate(_perturbed(rows, noise, generators)):
+        own = rows._replace(targets=targets)
         if k == 0:
             fit = LeastSquaresFit(first.stack.take(0), own, found, anchor=first.anchor)
         else:
             start = stack.take(k * n_candidates + chosen)
             _widen(start, rows, variance)
             fit = LeastSquaresFit(start, own, found)
-        return None if descend(fit, max_iter, monitor) else fit.stack
-
-    fits = map_in_threads(fit_member, range(len(generators)), count_threads())
-    members = [member for member in fits if member is not None]
-    if len(members) < len(fits):
-        history = history._replace(interruption=monitor.interrupted_by)
-    if len(members) < 2:
+        interruption = descend(fit, max_iter, monitor)
+        if not (interruption and members):
+            members.append(fit.stack)
+        if interruption:
+            break
+    history = history._replace(interruption=interruption)
+    if len(members) == 1:
         return first.stack, history, None
     return SirenStack.join(members), history, noise.numpy()
 

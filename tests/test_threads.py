@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 import sklearn
 import torch
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 
 import skinr.groups
 from skinr import SirenRegressor, SirenSearchCV
@@ -123,31 +121,6 @@ def test_a_failing_fit_leaves_the_others_alone(chirp):
     with pytest.warns(Warning, match="4 fits failed"):
         found = SirenSearchCV(small(), grid, cv=2).fit(*chirp)
     assert np.isfinite(found.cv_results_["mean_test_score"]).tolist() == 2 * [False, True, True]
-
-
-def test_members_in_threads_are_those_of_one_thread(chirp):
-    X, y = chirp
-    noisy = y + np.random.default_rng(0).normal(0, 0.1, len(y))
-    found = SirenRegressor((16,), n_estimators=5, random_state=0).fit(X, noisy)
-    torch.set_num_threads(1)
-    expected = clone(found).fit(X, noisy)
-    torch.set_num_threads(4)
-    for part, other in zip(
-        found.predict(X, return_std=True), expected.predict(X, return_std=True), strict=True
-    ):
-        np.testing.assert_allclose(part, other, atol=1e-3)
-
-
-@pytest.mark.usefixtures("ctrl_c")
-def test_an_interrupted_ensemble_keeps_the_members_that_are_done(chirp):
-    X, y = chirp[0][::4], chirp[1][::4]
-    model = SirenRegressor((16,), omega_0=5, n_estimators=2000, random_state=0)
-    with pytest.warns(ConvergenceWarning, match="Ctrl-C"):
-        model.fit(X, y)
-    assert 1 < len(model.network_.members) < 2000
-    mean, std = model.predict(X, return_std=True)
-    assert np.isfinite(mean).all()
-    assert (std > 0).all()
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
