@@ -52,6 +52,9 @@ STABLE_SPEED_OF_SOAP = 16.0
 STABLE_SPEED_OF_DERIVATIVES = 4.0
 """The same where derivatives are fitted, which depend more on the weights."""
 
+LOWEST_FOR_DERIVATIVES = 1.0
+"""Frequency that least squares may choose there: a lower one misses the constant of slopes."""
+
 MOST_NUMBERS_FOR_LM = 2048
 """Targets up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
 
@@ -214,13 +217,14 @@ def head_start(regressor: SirenRegressor, solver: str, n_visits: float) -> float
 
 
 def choose_frequencies(
-    regressor: SirenRegressor, table: Table, solver: str, start: float
+    regressor: SirenRegressor, table: Table, layout: Layout, solver: str, start: float
 ) -> list[float]:
     """Return the frequencies that a new network may have, with this head start."""
     if regressor.omega_0 != "auto":
         return [float(regressor.omega_0)]
     if solver == "lm":
-        return candidate_frequencies(table.X)
+        lowest = LOWEST_FOR_DERIVATIVES if layout.has_derivatives else 0.0
+        return [omega_0 for omega_0 in candidate_frequencies(table.X) if omega_0 >= lowest]
     return [omega_0_from_density(table.X) * start]
 
 

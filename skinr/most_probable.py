@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
-import numpy as np
 import torch
 
 from skinr.jet_rows import JetRows
@@ -91,14 +90,25 @@ def settle(
 
 def race(
     stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
-) -> tuple[list[LeastSquaresFit], int, str | None]:
-    """Take a few steps with each network, and say which has the largest evidence."""
-    fits = [LeastSquaresFit(stack.take(k), rows) for k in range(len(stack))]
-    interruption = None
-    for fit in fits if len(fits) > 1 else []:
-        interruption = interruption or descend(fit, min(REVIEW_INTERVAL, max_iter), monitor)
-        fit.review()
-    return fits, int(np.argmax([fit.evidence for fit in fits])), interruption
+) -> tuple[dict[int, LeastSquaresFit], int, str | None]:
+    """Take a few steps with each network, and say which has the largest evidence.
+
+    By descending frequency, until those are far behind; the others are not in what is returned.
+    """
+    fits: dict[int, LeastSquaresFit] = {}
+    best, failures, interruption = len(stack) - 1, 0, None
+    for k in reversed(range(len(stack))):
+        fits[k] = LeastSquaresFit(stack.take(k), rows)
+        if len(stack) == 1:
+            break
+        interruption = descend(fits[k], min(REVIEW_INTERVAL, max_iter), monitor)
+        fits[k].review()
+        failures = failures + 1 if fits[k].evidence < fits[best].evidence - FAR_BEHIND else 0
+        if fits[k].evidence > fits[best].evidence:
+            best = k
+        if interruption or failures == MOST_FAILURES:
+            break
+    return fits, best, interruption
 
 
 def _choose(
@@ -115,9 +125,9 @@ def _choose(
     for k in reversed(range(best)):
         if interruption or failures == MOST_FAILURES:
             break
-        least_evidence = fits[best].evidence - FAR_BEHIND
-        interruption = settle(fits[k], max_iter, monitor, least_evidence)
+        fit = fits.setdefault(k, LeastSquaresFit(stack.take(k), rows))
+        interruption = settle(fit, max_iter, monitor, fits[best].evidence - FAR_BEHIND)
         failures += 1
-        if fits[k].evidence > fits[best].evidence:
+        if fit.evidence > fits[best].evidence:
             best, failures = k, 0
     return fits[best], best, interruption or descend(fits[best], max_iter, monitor)

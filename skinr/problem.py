@@ -246,7 +246,7 @@ def _new_units(regressor: SirenRegressor, table: Table, layout: Layout) -> Units
     if not regressor.normalize_y:
         y = AffineMap.identity(layout.n_outputs)
     elif layout.has_derivatives:
-        (omega_0,) = choose_frequencies(regressor, table, "adam", start=1.0)
+        (omega_0,) = choose_frequencies(regressor, table, layout, "adam", start=1.0)
         y = units_of_derivatives(table, layout, X, omega_0)
     else:
         y = AffineMap.from_moments(table.y, table.weight)
@@ -280,7 +280,7 @@ def _draw_networks(
     start: float,
 ) -> SirenStack:
     """Draw networks of the shape that parameters and table ask for."""
-    omegas = choose_frequencies(regressor, table, solver, start)
+    omegas = choose_frequencies(regressor, table, layout, solver, start)
     hidden_omegas = [_hidden_omega_0(regressor, omega_0) for omega_0 in omegas]
     device, dtype = _device_and_dtype(regressor, solver)
     draws = []
