@@ -13,7 +13,7 @@ from functions import FLOOR, FUNCTIONS, n_variables, table
 
 from skinr import SirenRegressor
 
-CANDIDATES = ("1", "1.5", "2.5", "4", "6", "10", "15", "20", "30", "50")
+CANDIDATES = ("0.3", "1", "1.5", "2.5", "4", "6", "10", "15", "30", "50")
 
 
 SIZES = {1: (100, 300), 2: (200, 500), 3: (500,)}
