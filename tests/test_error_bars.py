@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from sklearn.exceptions import NotFittedError
 
 from skinr import SirenRegressor
 from skinr.error_bars import deal_to_pairs, noise_of_unseen, spread
+from skinr.interruption import Interruption
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
 from skinr.rows import TrainingRows
@@ -168,3 +171,20 @@ def test_an_ensemble_of_which_one_network_was_done_says_what_happened():
         model = SirenRegressor(n_estimators=4, max_time=1e-6, random_state=0).fit(X, truth(X))
     with pytest.raises(ValueError, match="ended before the second of n_estimators=4 networks"):
         model.predict(X, return_std=True)
+
+
+def test_an_ensemble_interrupted_in_its_first_member_keeps_the_network_of_the_rows(monkeypatch):
+    """Members are fitted to rows with noise added; what is left without them is none of these."""
+    X = np.linspace(-1, 1, 60)[:, None]
+    y = truth(X) + np.random.default_rng(0).normal(0, 20, 60)
+    single = SirenRegressor(omega_0=3, random_state=0).fit(X, y)
+    looks = itertools.count()
+    n_looks_of_the_first = single.n_iter_ + 3
+    monkeypatch.setattr(
+        Interruption,
+        "reason",
+        property(lambda _: "a test" if next(looks) > n_looks_of_the_first else None),
+    )
+    with pytest.warns(UserWarning, match="a test"):
+        cut = SirenRegressor(omega_0=3, n_estimators=4, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(cut.predict(X), single.predict(X))
