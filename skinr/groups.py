@@ -156,7 +156,8 @@ class Outcome(NamedTuple):
 def make_groups(fits: Sequence[Fit], n_workers: int) -> list[list[int]]:
     """Divide fits into groups that can be trained as stacks, enough of them for all workers.
 
-    Fits that go alone are kept as soon as they are done: a group has one for each thread.
+    Fits that go alone share a group only with those that other threads do beside them, so that a
+    cache keeps each of them soon.
 
     Parameters
     ----------

@@ -125,9 +125,10 @@ def _choose(
     for k in reversed(range(best)):
         if interruption or failures == MOST_FAILURES:
             break
-        fit = fits.setdefault(k, LeastSquaresFit(stack.take(k), rows))
-        interruption = settle(fit, max_iter, monitor, fits[best].evidence - FAR_BEHIND)
+        if k not in fits:
+            fits[k] = LeastSquaresFit(stack.take(k), rows)
+        interruption = settle(fits[k], max_iter, monitor, fits[best].evidence - FAR_BEHIND)
         failures += 1
-        if fit.evidence > fits[best].evidence:
+        if fits[k].evidence > fits[best].evidence:
             best, failures = k, 0
     return fits[best], best, interruption or descend(fits[best], max_iter, monitor)

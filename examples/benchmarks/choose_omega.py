@@ -14,8 +14,6 @@ from functions import FLOOR, FUNCTIONS, n_variables, table
 from skinr import SirenRegressor
 
 CANDIDATES = ("0.3", "1", "1.5", "2.5", "4", "6", "10", "15", "30", "50")
-
-
 SIZES = {1: (100, 300), 2: (200, 500), 3: (500,)}
 TABLES = [
     (name, n_rows, noise)
