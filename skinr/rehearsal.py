@@ -16,7 +16,7 @@ from sklearn.model_selection import cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from skinr.groups import Fit, Judge
+from skinr.fits import Fit, Judge
 from skinr.regressor import SirenRegressor
 
 Key = tuple[str, str]

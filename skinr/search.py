@@ -22,7 +22,8 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_memory
 
-from skinr.groups import Fit, Outcome, fit_group, make_groups
+from skinr.fits import Fit
+from skinr.groups import Outcome, fit_group, make_groups
 from skinr.regressor import SirenRegressor
 from skinr.rehearsal import (
     Key,

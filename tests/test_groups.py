@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-import skinr.groups
+import skinr.racing
+import skinr.stacks
 from skinr import SirenRegressor
-from skinr.groups import Fit, fit_group, make_groups
+from skinr.fits import Fit
+from skinr.groups import fit_group, make_groups
 
 
 def make_fits(n_candidates, table, n_folds=2, **parameters):
@@ -29,7 +31,7 @@ def make_fits(n_candidates, table, n_folds=2, **parameters):
 @pytest.fixture
 def attempts(monkeypatch):
     """The sizes of the stacks that are tried; those above `limit` run out of memory."""
-    train, sizes = skinr.groups.train, []
+    train, sizes = skinr.stacks.train, []
 
     class Attempts(list):
         limit, error = np.inf, None
@@ -44,7 +46,7 @@ def attempts(monkeypatch):
             raise sizes.error
         return train(stack, rows, *args, **kwargs)
 
-    monkeypatch.setattr(skinr.groups, "train", limited)
+    monkeypatch.setattr(skinr.stacks, "train", limited)
     return sizes
 
 
@@ -99,8 +101,8 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(chirp, attempts):
 
 
 def test_stacks_are_divided_to_fit_the_memory(chirp, attempts, monkeypatch):
-    run = skinr.groups.Run.begin(make_fits(1, chirp)[0])
-    monkeypatch.setattr(skinr.groups, "CACHE_BYTES", int(5.5 * run.n_bytes))
+    run = skinr.stacks.Run.begin(make_fits(1, chirp)[0])
+    monkeypatch.setattr(skinr.stacks, "CACHE_BYTES", int(5.5 * run.n_bytes))
     fit_group(make_fits(6, chirp))
     assert attempts == [4, 4, 4]
 
@@ -114,9 +116,9 @@ def test_the_estimate_of_the_memory_is_near_what_torch_allocates(batch_size, hid
         hidden_layer_sizes, batch_size=batch_size, max_iter=3, device="cpu", random_state=0
     )
     fits = [Fit(regressor, {"X": X, "y": X}, candidate) for candidate in range(4)]
-    runs = [skinr.groups.Run.begin(fit) for fit in fits]
+    runs = [skinr.stacks.Run.begin(fit) for fit in fits]
     with torch.profiler.profile(profile_memory=True) as profile:
-        skinr.groups._advance_stack(runs, 0, 3)
+        skinr.stacks._advance_stack(runs, 0, 3)
     in_use, peak = 0, 0
     for event in profile.profiler.kineto_results.events():
         if event.name() == "[memory]":
@@ -129,7 +131,7 @@ def test_the_estimate_of_the_memory_is_near_what_torch_allocates(batch_size, hid
 def test_those_lose_that_fall_behind_at_their_pace():
     earlier = {0: 0.5, 1: 0.2, 2: 0.55, 3: 0.6, 4: -np.inf, 5: 0.5}
     scores = {0: 0.9, 1: 0.5, 2: 0.6, 3: 0.5, 4: 0.0, 5: -np.inf}
-    assert skinr.groups._losing(earlier, scores, 3.0) == {2, 3, 5}
-    assert skinr.groups._losing({}, scores, 3.0) == {5}
-    assert skinr.groups._losing({}, {0: -np.inf, 1: -np.inf}, 3.0) == set()
-    assert skinr.groups._losing({0: -np.inf}, {0: -np.inf}, 3.0) == set()
+    assert skinr.racing._losing(earlier, scores, 3.0) == {2, 3, 5}
+    assert skinr.racing._losing({}, scores, 3.0) == {5}
+    assert skinr.racing._losing({}, {0: -np.inf, 1: -np.inf}, 3.0) == set()
+    assert skinr.racing._losing({0: -np.inf}, {0: -np.inf}, 3.0) == set()

@@ -30,8 +30,9 @@ from sklearn.utils.parallel import Parallel, delayed
 import skinr.groups
 import skinr.problem
 import skinr.regressor
+import skinr.stacks
 from skinr import SirenRegressor, SirenSearchCV
-from skinr.groups import Fit
+from skinr.fits import Fit
 
 OMEGAS = {"omega_0": [1.0, 4.0, 12.0, 60.0]}
 
@@ -58,8 +59,8 @@ def stacks(monkeypatch):
         sizes.append(len(stack))
         return train(stack, *args, **kwargs)
 
-    train = skinr.groups.train
-    monkeypatch.setattr(skinr.groups, "train", counting)
+    train = skinr.stacks.train
+    monkeypatch.setattr(skinr.stacks, "train", counting)
     return sizes
 
 
@@ -410,11 +411,11 @@ def test_an_interrupted_search_goes_on_from_its_cache(
         begun.append(regressor.omega_0)
         return prepare(regressor, *args, **kwargs)
 
-    monkeypatch.setattr(skinr.groups, "prepare", interrupted)
+    monkeypatch.setattr(skinr.stacks, "prepare", interrupted)
     with pytest.raises(KeyboardInterrupt):
         search.fit(*chirp)
     begun.clear()
-    monkeypatch.setattr(skinr.groups, "prepare", counted)
+    monkeypatch.setattr(skinr.stacks, "prepare", counted)
     monkeypatch.setattr(skinr.regressor, "prepare", counted)
     search.fit(*chirp)
     n_missing = 5 if early_stopping else 6

@@ -9,7 +9,7 @@ import pytest
 import sklearn
 import torch
 
-import skinr.groups
+import skinr.stacks
 from skinr import SirenRegressor, SirenSearchCV
 from skinr.interruption import Interruption
 from skinr.threads import MOST_THREADS, count_threads, map_in_threads
@@ -103,13 +103,13 @@ def test_a_search_in_threads_comes_to_the_same(chirp, regressor, racing):
 
 
 def test_a_stack_is_divided_among_the_threads(chirp, monkeypatch):
-    train, sizes = skinr.groups.train, []
+    train, sizes = skinr.stacks.train, []
 
     def counting(stack, *args, **kwargs):
         sizes.append((len(stack), torch.get_num_threads()))
         return train(stack, *args, **kwargs)
 
-    monkeypatch.setattr(skinr.groups, "train", counting)
+    monkeypatch.setattr(skinr.stacks, "train", counting)
     torch.set_num_threads(2)
     search(chirp, small(), refit=False)
     torch.set_num_threads(4)

@@ -1,0 +1,111 @@
+"""Fits to be done, and the judges of their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from math import inf, isfinite
+from typing import Any, NamedTuple
+
+import joblib
+from sklearn.base import BaseEstimator
+
+from skinr.device import available_devices
+from skinr.regressor import SirenRegressor
+from skinr.threads import count_threads
+
+PER_NETWORK = {
+    "alpha",
+    "first_layer_init",
+    "hidden_omega_0",
+    "learning_rate_init",
+    "normalize_X",
+    "normalize_y",
+    "omega_0",
+    "random_state",
+    "verbose",
+    "weight_scale",
+}
+"""Parameters in which the networks of a stack may differ."""
+
+
+class Judge(NamedTuple):
+    """Scores an estimator on rows that it was not fitted to.
+
+    Parameters
+    ----------
+    estimator : SirenRegressor or Pipeline that ends in one
+    scorer : callable
+    metric : str or bool
+        Which score counts where the scorer returns several.
+    rows : tuple
+        X, and y if there is one.
+    metadata : dict
+    """
+
+    estimator: BaseEstimator
+    scorer: Callable[..., Any]
+    metric: Any
+    rows: tuple[Any, ...]
+    metadata: dict[str, Any]
+
+    def score(self) -> float:
+        """Return the score as it is by now, -inf where there is none."""
+        try:
+            score = self.scorer(self.estimator, *self.rows, **self.metadata)
+        except Exception:
+            return -inf
+        value = float(score[self.metric] if isinstance(score, dict) else score)
+        return value if isfinite(value) else -inf
+
+
+class Fit(NamedTuple):
+    """A regressor, and what it is to be fitted to.
+
+    Parameters
+    ----------
+    regressor : SirenRegressor
+        Its parameters; it becomes the fitted one.
+    arguments : dict
+        Of its `fit`.
+    candidate : int
+        Fits of one candidate stay in one group.
+    judge : Judge, optional
+    """
+
+    regressor: SirenRegressor
+    arguments: dict[str, Any]
+    candidate: int
+    judge: Judge | None = None
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether the fit asks for something that a stack does not do."""
+        regressor = self.regressor
+        return (
+            regressor.early_stopping
+            or regressor.n_estimators > 1
+            or regressor.max_time is not None
+            or regressor.checkpoint is not None
+            or not self.arguments.keys() <= {"X", "y", "sample_weight"}
+        )
+
+    @property
+    def shared(self) -> Hashable:
+        """The parameters that the networks of a stack have in common."""
+        parameters = self.regressor.get_params(deep=False)
+        return str(
+            joblib.hash(
+                {name: parameters[name] for name in sorted(parameters.keys() - PER_NETWORK)}
+            )
+        )
+
+    @property
+    def is_for_cpu(self) -> bool:
+        """Whether it runs on a CPU."""
+        device = self.regressor.device
+        return device == "cpu" or (device == "auto" and available_devices() == ["cpu"])
+
+    @property
+    def n_threads(self) -> int:
+        """In how many threads fits like it may run beside each other."""
+        return count_threads() if self.is_for_cpu else 1

@@ -1,0 +1,61 @@
+"""Stacks trained to their end, or until their candidates have lost a race."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+from math import inf
+
+import numpy as np
+
+from skinr.stacks import Run, advance
+from skinr.training import CHECK_INTERVAL
+
+N_LOOKS = 10
+"""Looks at the scores of candidates that race, the last of them at the end."""
+
+
+def train_runs(runs: list[Run], *, racing: bool) -> set[int]:
+    """Train runs of one shape to their end, and return the candidates that were dropped."""
+    max_iter = runs[0].fit.regressor.max_iter
+    n_parts = N_LOOKS if racing else 1
+    looks = {CHECK_INTERVAL * (k * max_iter // (n_parts * CHECK_INTERVAL)) for k in range(n_parts)}
+    scores: dict[int, float] = {}
+    losing: set[int] = set()
+    dropped: set[int] = set()
+    for first, last in pairwise([*sorted(looks), max_iter]):
+        runs = advance(runs, first, last)
+        for run in runs:
+            run.deliver()
+        if last < max_iter:
+            earlier, scores = scores, _mean_scores(runs)
+            before, losing = losing, _losing(earlier, scores, (max_iter - last) / (last - first))
+            dropped |= before & losing
+            runs = [run for run in runs if run.fit.candidate not in dropped]
+    return dropped
+
+
+def _mean_scores(runs: list[Run]) -> dict[int, float]:
+    scores: dict[int, list[float]] = defaultdict(list)
+    for run in runs:
+        assert run.fit.judge is not None
+        scores[run.fit.candidate].append(run.fit.judge.score())
+    return {candidate: float(np.mean(folds)) for candidate, folds in scores.items()}
+
+
+def _losing(earlier: dict[int, float], scores: dict[int, float], left: float) -> set[int]:
+    """Return the candidates that at their pace will not reach the score that the best one has.
+
+    Parameters
+    ----------
+    earlier, scores : dict
+        Mean scores of the candidates at the last look, if there was one, and now.
+    left : float
+        What is left of the training, in units of the time between the two.
+    """
+    best = max(scores.values())
+    return {
+        candidate
+        for candidate, score in scores.items()
+        if score + left * max(0.0, score - earlier.get(candidate, -inf)) < best
+    }

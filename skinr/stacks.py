@@ -1,0 +1,169 @@
+"""Fits of one shape, trained as one stack."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import partial
+from itertools import chain
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.utils import gen_batches
+from torch import Tensor
+
+from skinr.fits import Fit
+from skinr.interruption import Interruption
+from skinr.losses import Objective
+from skinr.network import SirenStack
+from skinr.optimizers import AdamState, learning_rates
+from skinr.problem import Problem, prepare
+from skinr.rows import TrainingRows
+from skinr.stored_rows import StoredRows
+from skinr.threads import map_in_threads
+from skinr.training import STEP_BACK_FACTOR, History, Monitor, train
+
+CACHE_BYTES = 2**23
+"""Memory of a stack on a CPU: what stays in its caches, also where others use them too."""
+
+SHARE_OF_MEMORY = 0.8
+"""Share of a GPU's free memory that a stack may take."""
+
+N_COPIES = 16
+"""Tensors of the size of the parameters that training keeps."""
+
+
+class Run(NamedTuple):
+    """A fit on its way.
+
+    Parameters
+    ----------
+    fit : Fit
+    problem : Problem
+    stack : SirenStack
+        Its network, as a stack of one.
+    state : AdamState
+    generator_state : Tensor
+        Of the generator that draws the order of the rows.
+    history : History
+    """
+
+    fit: Fit
+    problem: Problem
+    stack: SirenStack
+    state: AdamState
+    generator_state: Tensor
+    history: History
+
+    @classmethod
+    def begin(cls, fit: Fit) -> Run:
+        """Validate and prepare a fit."""
+        fit.regressor._validate_params()
+        problem = prepare(fit.regressor, **fit.arguments, continued=False)
+        state = fit.regressor._adam(problem.stack, "adam").state
+        history = History(np.empty((0, 1)), None, np.zeros(1), None)
+        return cls(fit, problem, problem.stack, state, problem.generators[0].get_state(), history)
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether it is not for a stack: by its parameters, its solver or the size of its table."""
+        problem = self.problem
+        is_large = isinstance(problem.rows, StoredRows)
+        return self.fit.goes_alone or problem.solver != "adam" or is_large
+
+    @property
+    def shape(self) -> Hashable:
+        """What the networks of a stack have in common beside their parameters."""
+        batch_size = self.problem.batch_size
+        fills_batch = self.problem.rows.n_rows <= batch_size
+        return self.stack.architecture, self.stack.parameters.device, batch_size, fills_batch
+
+    @property
+    def n_bytes(self) -> int:
+        """About what training takes: activations, cosines and residuals, parameters and rows."""
+        architecture, rows = self.stack.architecture, self.problem.rows
+        widths = sum(fan_out for _, fan_out in architecture.layer_shapes)
+        batch_size = min(rows.n_rows, self.problem.batch_size)
+        n_numbers = (
+            batch_size * (2 * widths + 3 * architecture.n_outputs + architecture.n_features)
+            + N_COPIES * architecture.n_parameters
+            + 2 * rows.n_rows * (architecture.n_features + architecture.n_outputs + 1)
+        )
+        return n_numbers * self.stack.parameters.element_size()
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate that is left after the divergences so far."""
+        return float(self.problem.rate * STEP_BACK_FACTOR ** self.history.n_step_backs[0])
+
+    def deliver(self) -> None:
+        """Make the regressor the one that this run has come to, and warn if it diverged."""
+        self.fit.regressor._finish(self.stack, self.problem.units, self.problem.rate, self.history)
+
+
+def advance(runs: list[Run], first: int, last: int) -> list[Run]:
+    """Do the updates from `first` to `last`, in stacks that suit the memory and the threads."""
+    memory = _memory_of_a_stack(runs[0].stack.parameters.device)
+    most, n_threads = max(1, memory // runs[0].n_bytes), runs[0].fit.n_threads
+    n_stacks = n_threads * ceil(len(runs) / (n_threads * most))
+    parts = gen_batches(len(runs), ceil(len(runs) / n_stacks))
+    advance = partial(_advance_or_halve, first=first, last=last)
+    return list(chain(*map_in_threads(advance, [runs[part] for part in parts], n_threads)))
+
+
+def _memory_of_a_stack(device: torch.device) -> int:
+    if device.type != "cuda":
+        return CACHE_BYTES
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(SHARE_OF_MEMORY * free)
+
+
+def _advance_or_halve(runs: list[Run], first: int, last: int) -> list[Run]:
+    """Do updates as one stack, or as two where the memory does not suffice."""
+    try:
+        return _advance_stack(runs, first, last)
+    except (RuntimeError, MemoryError) as error:
+        if len(runs) == 1 or not _is_out_of_memory(error):
+            raise
+    middle = len(runs) // 2
+    return [
+        *_advance_or_halve(runs[:middle], first, last),
+        *_advance_or_halve(runs[middle:], first, last),
+    ]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or (
+        "can't allocate memory" in str(error) or "out of memory" in str(error)
+    )
+
+
+def _advance_stack(runs: list[Run], first: int, last: int) -> list[Run]:
+    regressor = runs[0].fit.regressor
+    batch_size = runs[0].problem.batch_size
+    stack = SirenStack.join([run.stack for run in runs])
+    optimizer = regressor._adam(stack, "adam", AdamState.join([run.state for run in runs]))
+    peak = max(run.rate for run in runs)
+    generators = [torch.Generator().set_state(run.generator_state) for run in runs]
+    optimizer.slow_down(stack.parameters.new_tensor([run.rate / peak for run in runs]))
+    with Interruption() as interruption:
+        history = train(
+            stack,
+            TrainingRows.join([run.problem.copied_rows for run in runs], batch_size),
+            Objective(stack, regressor.loss, [run.fit.regressor.alpha for run in runs]),
+            optimizer,
+            learning_rates(regressor.learning_rate, peak, regressor.max_iter)[first:last],
+            batch_size=batch_size,
+            generators=generators,
+            monitor=Monitor(interruption=interruption),
+        )
+    return [
+        run._replace(
+            stack=stack.take(k),
+            state=optimizer.state.take(k),
+            generator_state=generators[k].get_state(),
+            history=run.history.extend(history.take(k)),
+        )
+        for k, run in enumerate(runs)
+    ]
