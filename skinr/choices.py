@@ -30,6 +30,14 @@ On a million rows of four surfaces with 10% noise it makes the error 27% to 40% 
 AUTO_WEIGHT_SCALE = 1.25
 """What initial weights are multiplied by, without a head start."""
 
+CROWDED_WEIGHT_SCALE = 1.7
+"""The same where a network has fewer parameters than there are pixels: it has to spend them on
+detail, and can't spend them on noise. On photographs of 128 to 512 pixels a side it makes the
+pixels 0.5 to 2 dB better, and changes those between them by less than half a dB."""
+
+FEWEST_VISITS_WHEN_CROWDED = 5.0
+"""To each pixel, for that; in fewer, smaller weights get further."""
+
 FEW_VISITS = 30.0
 """To each pixel: with fewer a network learns no high frequencies, unless it starts with them."""
 
@@ -200,10 +208,13 @@ def layer_sizes(regressor: SirenRegressor) -> tuple[int, ...]:
 
 
 def visits_to_pixels(
-    regressor: SirenRegressor, table: Table, layout: Layout, *, is_piece: bool
+    regressor: SirenRegressor, table: Table, layout: Layout, solver: str, *, is_piece: bool
 ) -> float:
-    """Return how often a fit sees each pixel; inf where rows are no pixels, or a piece of more."""
-    if is_piece or layout.has_derivatives or not _is_on_grid(table):
+    """Return how often mini-batches bring each pixel.
+
+    inf for least squares, and where rows are no pixels, or a piece of more.
+    """
+    if solver == "lm" or is_piece or layout.has_derivatives or not _is_on_grid(table):
         return inf
     batch_size = choose_batch_size(regressor, table, is_piece=False)
     return float(regressor.max_iter * min(1.0, batch_size / len(table.X)))
@@ -228,10 +239,25 @@ def choose_frequencies(
     return [omega_0_from_density(table.X) * start]
 
 
-def choose_weight_scale(regressor: SirenRegressor, start: float) -> float:
-    """Return what initial weights are multiplied by, with this head start."""
+def choose_weight_scale(
+    regressor: SirenRegressor, start: float, n_visits: float, *, is_crowded: bool
+) -> float:
+    """Return what initial weights are multiplied by.
+
+    Parameters
+    ----------
+    regressor : SirenRegressor
+    start : float
+        The head start.
+    n_visits : float
+        To each pixel.
+    is_crowded : bool
+        Whether there are more rows than parameters.
+    """
     if regressor.weight_scale != "auto":
         return float(regressor.weight_scale)
+    if is_crowded and FEWEST_VISITS_WHEN_CROWDED <= n_visits < inf:
+        return CROWDED_WEIGHT_SCALE
     return AUTO_WEIGHT_SCALE * sqrt(start)
 
 

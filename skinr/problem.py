@@ -144,16 +144,15 @@ def prepare(
     seeds = [int(random.randint(2**31 - 1)) for _ in range(regressor.n_estimators)]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     solver = choose_solver(regressor, table, layout, is_piece=is_piece)
-    n_visits = visits_to_pixels(regressor, table, layout, is_piece=is_piece)
-    start = head_start(regressor, solver, n_visits)
+    n_visits = visits_to_pixels(regressor, table, layout, solver, is_piece=is_piece)
     if continued:
         stack = _take_up(regressor, layout, solver)
     else:
-        stack = _draw_networks(regressor, table, layout, generators, solver, start)
+        stack = _draw_networks(regressor, table, layout, generators, solver, n_visits)
     candidates = None
     if not continued and may_begin_with_few(regressor, table, solver):
         again = [torch.Generator().manual_seed(seed) for seed in seeds]
-        candidates = _draw_networks(regressor, table, layout, again, "lm", start)
+        candidates = _draw_networks(regressor, table, layout, again, "lm", n_visits)
     training, validation = table, None
     if regressor.early_stopping and not is_piece:
         training, validation = _hold_out(regressor, table, random)
@@ -277,9 +276,12 @@ def _draw_networks(
     layout: Layout,
     generators: list[torch.Generator],
     solver: str,
-    start: float,
+    n_visits: float,
 ) -> SirenStack:
     """Draw networks of the shape that parameters and table ask for."""
+    architecture = _architecture(regressor, layout)
+    start = head_start(regressor, solver, n_visits)
+    is_crowded = len(table.X) > architecture.n_parameters
     omegas = choose_frequencies(regressor, table, layout, solver, start)
     hidden_omegas = [_hidden_omega_0(regressor, omega_0) for omega_0 in omegas]
     device, dtype = _device_and_dtype(regressor, solver)
@@ -288,12 +290,12 @@ def _draw_networks(
         state = generator.get_state()
         draws += [generator, *(torch.Generator().set_state(state) for _ in omegas[1:])]
     return SirenStack.initialize(
-        _architecture(regressor, layout),
+        architecture,
         omegas * len(generators),
         hidden_omegas * len(generators),
         draws,
         first_layer_init=regressor.first_layer_init,
-        weight_scale=choose_weight_scale(regressor, start),
+        weight_scale=choose_weight_scale(regressor, start, n_visits, is_crowded=is_crowded),
         device=device,
         dtype=dtype,
     )

@@ -140,6 +140,29 @@ def test_a_short_fit_to_pixels_starts_with_higher_frequencies(options, start):
     assert torch.allclose(stack().parameters, same.parameters)
 
 
+@pytest.mark.parametrize(
+    ("shape", "options", "scale"),
+    [
+        ((64, 64), {}, 1.7),
+        ((63, 64), {}, 1.25),
+        ((64, 64), {"max_iter": 9}, 1.25 * 1.45**0.5),
+        ((64, 64), {"solver": "soap", "max_iter": 9}, 1.25),
+        ((64, 64), {"solver": "lm"}, 1.25),
+        ((64, 64), {"weight_scale": 2.0}, 2.0),
+    ],
+)
+def test_pixels_that_outnumber_the_parameters_start_with_larger_weights(shape, options, scale):
+    """There are 4087 parameters, and 10 updates see each of 4096 pixels 5 times."""
+
+    def parameters(**changes):
+        settings = {"max_iter": 10, "random_state": 0, **options, **changes}
+        regressor = SirenRegressor((60, 63), **settings)
+        return prepare(regressor, X, X[:, 0], continued=False).stack.parameters
+
+    X = positions(*shape)
+    assert torch.allclose(parameters(), parameters(weight_scale=scale))
+
+
 def test_scattered_rows_have_no_head_start(surface):
     problem = prepare(SirenRegressor(8, max_iter=6, solver="adam"), *surface, continued=False)
     assert problem.stack.omega_0 == pytest.approx([(4096 / 75) ** 0.5])
