@@ -32,8 +32,8 @@ AUTO_WEIGHT_SCALE = 1.25
 
 CROWDED_WEIGHT_SCALE = 1.7
 """The same where a network has fewer parameters than there are pixels: it has to spend them on
-detail, and can't spend them on noise. On photographs of 128 to 512 pixels a side it makes the
-pixels 0.5 to 2 dB better, and changes those between them by less than half a dB."""
+detail, and can't spend them on noise. On photographs of 128 to 512 pixels a side it gains 1 dB on
+the pixels (-0.1 to 2.6) and 0.15 dB between them (-0.6 to 1.0), in the median of 43 fits."""
 
 FEWEST_VISITS_WHEN_CROWDED = 5.0
 """To each pixel, for that; in fewer, smaller weights get further."""
