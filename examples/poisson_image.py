@@ -21,7 +21,7 @@ from skinr import SirenRegressor
 parser = argparse.ArgumentParser(description="Reconstruct a photograph from its derivatives.")
 parser.add_argument("--photograph", choices=["flower", "china"], default="flower")
 parser.add_argument("--size", type=int, default=256, help="pixels along a side")
-parser.add_argument("--max-iter", type=int, default=1500, help="number of updates")
+parser.add_argument("--max-iter", type=int, default=1000, help="number of updates")
 parser.add_argument("--random-state", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()

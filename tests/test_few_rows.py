@@ -30,6 +30,7 @@ def unexplained(model):
     return 1 - model.score(new, smooth(new))
 
 
+@pytest.mark.accuracy
 def test_noise_is_not_memorised():
     X, y = table(smooth, noise=0.3)
     begun = SirenRegressor(**OPTIONS).fit(X, y)
@@ -38,6 +39,7 @@ def test_noise_is_not_memorised():
     assert unexplained(begun) < 0.35 * unexplained(anew)
 
 
+@pytest.mark.accuracy
 def test_the_other_rows_help():
     X, y = table(smooth, noise=0.3, n_rows=20_000)
     begun = SirenRegressor(**OPTIONS).fit(X, y)

@@ -127,6 +127,7 @@ def test_no_step_raises_the_objective(problem):
         before = after
 
 
+@pytest.mark.accuracy
 @pytest.mark.parametrize("name", ["two sines", "pole"])
 @pytest.mark.parametrize("random_state", range(3))
 def test_smooth_functions_to_eight_digits(name, random_state):
@@ -135,6 +136,7 @@ def test_smooth_functions_to_eight_digits(name, random_state):
     assert unexplained(model, name) < 1e-8
 
 
+@pytest.mark.accuracy
 @pytest.mark.parametrize("noise", [0.03, 0.3])
 @pytest.mark.parametrize(("name", "n_features"), [("two sines", 1), ("pole", 1), ("product", 2)])
 def test_noise_is_not_memorised(name, n_features, noise):

@@ -39,6 +39,7 @@ def test_the_choice_of_omega_0_is_that_network():
     np.testing.assert_array_equal(alone.predict(X), chosen.predict(X))
 
 
+@pytest.mark.accuracy
 def test_a_low_frequency_has_the_time_to_show_what_it_can_do():
     random = np.random.default_rng(0)
     X, new = random.uniform(-1, 1, (500, 2)), random.uniform(-0.98, 0.98, (2000, 2))
@@ -69,6 +70,7 @@ def test_larger_tables_are_begun_with_a_few_rows():
     assert residual.square().mean() < 1e-3
 
 
+@pytest.mark.accuracy
 @pytest.mark.parametrize(("noise", "highest"), [(0.0, 1e-4), (0.1, 0.012)])
 @pytest.mark.parametrize("random_state", range(3))
 def test_several_variables_may_want_a_low_frequency(noise, highest, random_state):

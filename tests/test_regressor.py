@@ -49,7 +49,6 @@ def small(**parameters):
     [
         SirenRegressor(),
         SirenRegressor((16, 16), solver="lm", omega_0=3.0),
-        SirenRegressor(solver="adam"),
         small(),
         small(loss="absolute_error", batch_size=32, max_iter=500),
         small(loss="huber", alpha=1e-5, weight_scale=1.5),

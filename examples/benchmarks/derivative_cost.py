@@ -1,9 +1,8 @@
 """What derivatives cost, over what values cost.
 
-Two tables: evaluating a fitted network at 65,536 positions (the gradient, the Laplacian and the
-Hessian over `predict`), and one update of a fit (to gradients, to Laplacians and to both with
-values, over one to values). The functions take turns in changing order; ratios are taken round by
-round.
+Two tables: evaluating a fitted network (the gradient, the Laplacian and the Hessian over
+`predict`), and one update of a fit (to gradients, to Laplacians and to both with values, over one
+to values). The functions take turns in changing order; ratios are taken round by round.
 """
 
 import argparse
@@ -13,7 +12,6 @@ from common import describe_environment, time_rounds, write_json
 
 from skinr import SirenRegressor
 
-N_ROWS = 65_536
 CONFIGURATIONS = [
     ((128,) * 4, 2, 1),
     ((128,) * 4, 2, 3),
@@ -22,23 +20,22 @@ CONFIGURATIONS = [
     ((128,) * 4, 1, 1),
     ((128,) * 4, 3, 1),
 ]
-N_UPDATES = 16
 
 
-def table(n_features, n_outputs):
+def table(n_rows, n_features, n_outputs):
     """Return positions with random values, gradients and Laplacians."""
     random = np.random.default_rng(0)
     return (
-        random.uniform(-1, 1, (N_ROWS, n_features)),
-        random.normal(size=(N_ROWS, n_outputs)),
-        random.normal(size=(N_ROWS, n_outputs, n_features)),
-        random.normal(size=(N_ROWS, n_outputs)),
+        random.uniform(-1, 1, (n_rows, n_features)),
+        random.normal(size=(n_rows, n_outputs)),
+        random.normal(size=(n_rows, n_outputs, n_features)),
+        random.normal(size=(n_rows, n_outputs)),
     )
 
 
-def evaluations(hidden_layer_sizes, n_features, n_outputs):
+def evaluations(hidden_layer_sizes, n_features, n_outputs, n_rows):
     """Return what to time by name: evaluations, the first of values."""
-    X, y, _, _ = table(n_features, n_outputs)
+    X, y, _, _ = table(n_rows, n_features, n_outputs)
     model = SirenRegressor(hidden_layer_sizes, omega_0=30, max_iter=1, random_state=0).fit(X, y)
     return {
         "values": lambda: model.predict(X),
@@ -49,9 +46,9 @@ def evaluations(hidden_layer_sizes, n_features, n_outputs):
     }
 
 
-def updates(hidden_layer_sizes, n_features, n_outputs):
-    """Return what to time by name: a piece of a stream of 16 batches, the first of values."""
-    X, y, gradient, laplacian = (part[: 2048 * N_UPDATES] for part in table(n_features, n_outputs))
+def updates(hidden_layer_sizes, n_features, n_outputs, n_rows):
+    """Return what to time by name: a piece of a stream, the first of values."""
+    X, y, gradient, laplacian = table(n_rows, n_features, n_outputs)
     targets = {
         "values": {"y": y},
         "gradient": {"gradient": gradient},
@@ -71,6 +68,7 @@ def updates(hidden_layer_sizes, n_features, n_outputs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=24)
+    parser.add_argument("--rows", type=int, default=32_768)
     parser.add_argument("--json", help="where to write the figures")
     options = parser.parse_args()
     print(describe_environment())
@@ -78,7 +76,7 @@ def main():
     for title, make in [("evaluation", evaluations), ("update", updates)]:
         print(f"\n{title}, over that of values: median (10% to 90%)")
         for hidden_layer_sizes, n_features, n_outputs in CONFIGURATIONS:
-            functions = make(hidden_layer_sizes, n_features, n_outputs)
+            functions = make(hidden_layer_sizes, n_features, n_outputs, options.rows)
             seconds = time_rounds(list(functions.values()), options.rounds)
             ratios = seconds[:, 1:] / seconds[:, :1]
             cells = [

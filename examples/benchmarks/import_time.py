@@ -1,8 +1,8 @@
 """What comes before any work: `import skinr`, and the fixed cost of a `fit`.
 
 Processes that import torch and scikit-learn take turns with processes that import skinr after them,
-bytecode cached in both. Other processes time the import alone, and then two fits of one update to
-300 rows: the first one of a process loads code that later ones find.
+bytecode cached in both by a round that does not count. Other processes time the import alone, and
+then two fits of one update to 300 rows: the first one of a process loads code that later ones find.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 from time import perf_counter
 
 import numpy as np
-from common import WARM_UP, describe_environment, write_json
+from common import describe_environment, write_json
 
 BEFORE = "import torch, sklearn"
 TIMED = """
@@ -53,12 +53,12 @@ def main():
     options = parser.parse_args()
     print(describe_environment())
     rows = []
-    for _ in range(WARM_UP + options.rounds):
+    for _ in range(1 + options.rounds):
         without, _ = run(BEFORE)
         with_skinr, _ = run(f"{BEFORE}, skinr")
         _, inside = run(BEFORE + TIMED)
         rows.append((without, with_skinr - without, *inside))
-    milliseconds = 1e3 * np.array(rows[WARM_UP:])
+    milliseconds = 1e3 * np.array(rows[1:])
     columns = dict(zip(NAMES, milliseconds.T, strict=True))
     print("\nmilliseconds, median (10% to 90%)")
     for name, column in columns.items():
