@@ -197,7 +197,7 @@ def evaluate_jets(
         jet_pass = JetPass(stack, n_rows, operators, backward=False)
         return lambda chunk: jet_pass.forward(chunk).transpose(1, 2)
 
-    return evaluate_in_chunks(make_function, coordinates, max(1, multiples) * ROW_MULTIPLE)
+    return evaluate_in_chunks(stack, make_function, coordinates, max(1, multiples) * ROW_MULTIPLE)
 
 
 def evaluate_gradient(stack: SirenStack, coordinates: Tensor) -> Tensor:
@@ -231,4 +231,4 @@ def evaluate_gradient(stack: SirenStack, coordinates: Tensor) -> Tensor:
 
         return function
 
-    return evaluate_in_chunks(make_function, coordinates, EVALUATION_CHUNK)
+    return evaluate_in_chunks(stack, make_function, coordinates, EVALUATION_CHUNK)

@@ -14,6 +14,7 @@ from skinr.jet_rows import JetRows
 from skinr.jets import JetPass, QuadraticForm, evaluate_gradient, evaluate_jets
 from skinr.network import SirenStack
 from skinr.passes import StackPass, evaluate
+from skinr.recording import record
 from skinr.rows import TrainingRows
 from skinr.stored_rows import Rows
 
@@ -100,7 +101,8 @@ class Objective:
         if batch.n_rows != self._batch_size:
             self._batch_size = batch.n_rows
             self._allocate(batch.n_rows)
-        losses, gradient = self._data_loss(batch)
+            self._recording = record(self._data_loss, batch)
+        losses, gradient = (self._recording or self._data_loss)(batch)
         if self._decay is None:
             return losses, gradient
         gradient.addcmul_(self._decay, self._stack.parameters)

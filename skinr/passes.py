@@ -11,7 +11,10 @@ from skinr.network import SirenStack
 from skinr.products import product, weight_gradient
 
 EVALUATION_CHUNK = 2048
-"""Rows that pass through a network at a time when it is evaluated."""
+"""Rows that pass through a network at a time when it is evaluated: what a CPU's caches hold."""
+
+CHUNKS_FOR_GPU = 32
+"""So many times the rows of a network go through it at a time on a GPU, to keep it busy."""
 
 ROW_MULTIPLE = 64
 """Rows are padded to such a multiple: one row alone then takes the same kernels as many."""
@@ -139,6 +142,7 @@ def evaluate(stack: SirenStack, coordinates: Tensor) -> Tensor:
     values : Tensor of shape (K, n_rows, n_outputs)
     """
     return evaluate_in_chunks(
+        stack,
         lambda n_rows: StackPass(stack, n_rows, backward=False).forward,
         coordinates,
         EVALUATION_CHUNK,
@@ -146,25 +150,29 @@ def evaluate(stack: SirenStack, coordinates: Tensor) -> Tensor:
 
 
 def evaluate_in_chunks(
+    stack: SirenStack,
     make_function: Callable[[int], Callable[[Tensor], Tensor]],
     coordinates: Tensor,
     chunk_size: int,
 ) -> Tensor:
-    """Apply a function to rows in chunks that fit the cache.
+    """Apply a function of K networks to rows in chunks that suit the device.
 
     Parameters
     ----------
+    stack : SirenStack
     make_function : callable
         Given a number of rows B, returns a function from coordinates (K or 1, B, n_features) to
         results (K, B, ...), which may be a buffer.
     coordinates : Tensor of shape (K, n_rows, n_features) or (1, n_rows, n_features)
     chunk_size : int
-        A multiple of `ROW_MULTIPLE`.
+        Rows at a time on a CPU, a multiple of `ROW_MULTIPLE`.
 
     Returns
     -------
     results : Tensor of shape (K, n_rows, ...)
     """
+    if stack.parameters.device.type != "cpu":
+        chunk_size *= max(1, CHUNKS_FOR_GPU // len(stack))
     n_rows = coordinates.shape[1]
     padded = nn.functional.pad(coordinates, (0, 0, 0, -n_rows % ROW_MULTIPLE))
     results = None

@@ -219,7 +219,8 @@ class PersistenceMixin:
         """Return the state to pickle: on the CPU, without what only training needs."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
         if "network_" in state:
-            state["network_"] = to_network(to_stack(state["network_"].to("cpu")))
+            stack = to_stack(state["network_"])
+            state["network_"] = to_network(stack.to(torch.device("cpu"), stack.parameters.dtype))
         state.pop("_adam_state", None)
         return state | {"_versions": _versions()}
 

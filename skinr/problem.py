@@ -308,7 +308,7 @@ def _take_up(regressor: SirenRegressor, layout: Layout, solver: str) -> SirenSta
         regressor, _architecture(regressor, layout), omega_0, _hidden_omega_0(regressor, omega_0)
     )
     device, dtype = _device_and_dtype(regressor, solver)
-    return to_stack(regressor.network_.to(device), dtype)
+    return to_stack(regressor.network_).to(device, dtype)
 
 
 def _architecture(regressor: SirenRegressor, layout: Layout) -> Architecture:

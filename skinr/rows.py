@@ -232,7 +232,8 @@ class TrainingRows(NamedTuple):
             for n_rows, generator in zip(lengths, generators, strict=True)
         ]
         while True:
-            index = torch.stack([next(order) for order in orders]).to(self.coordinates.device)
+            drawn = torch.stack([next(order) for order in orders])
+            index = send(drawn, self.coordinates.device)
             yield self._at(index if self.own is None else self.own.gather(1, index))
 
     def _at(self, index: Tensor) -> TrainingRows:
@@ -261,7 +262,14 @@ def to_tensor(table: Array, scaling: AffineMap, device: torch.device, dtype: tor
     normalized = torch.empty(table.shape, dtype=dtype)
     for chunk in gen_batches(len(table), CHUNK_SIZE):
         normalized[chunk] = torch.from_numpy(scaling.normalize(table[chunk]))
-    return normalized.to(device)
+    return send(normalized, device)
+
+
+def send(part: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor of the CPU to a device, without waiting for what a GPU is at."""
+    if device.type == "cuda":
+        return part.pin_memory().to(device, non_blocking=True)
+    return part.to(device)
 
 
 def in_batches(pieces: Iterator[Tensor], batch_size: int) -> Iterator[Tensor]:

@@ -178,7 +178,7 @@ class EarlyStopping:
             score = self._evaluate(n_iter // self.interval)
             improved = score > self._improved_scores + self._tol
             torch.where(improved, score, self._improved_scores, out=self._improved_scores)
-            self._improved_at[improved] = n_iter
+            self._improved_at.masked_fill_(improved, n_iter)
 
     def is_over(self, n_iter: int) -> bool:
         """Return whether every network has gone too long without an improvement."""
@@ -196,7 +196,8 @@ class EarlyStopping:
         score = self._score()
         self._scores[index] = score
         better = score > self._best_scores
-        self._best_parameters[better] = self._stack.parameters[better]
+        parameters, best = self._stack.parameters, self._best_parameters
+        torch.where(better[:, None], parameters, best, out=best)
         torch.where(better, score, self._best_scores, out=self._best_scores)
         return score
 

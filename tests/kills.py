@@ -81,7 +81,10 @@ def table(n_rows=100):
 
 def two_models():
     """Return two fitted models that differ."""
-    return [SirenRegressor((64, 64), max_iter=5, random_state=k).fit(*table()) for k in (0, 1)]
+    return [
+        SirenRegressor((64, 64), device="cpu", max_iter=5, random_state=k).fit(*table())
+        for k in (0, 1)
+    ]
 
 
 def kill_saves(n_kills, seed=0):
@@ -112,7 +115,13 @@ def kill_saves(n_kills, seed=0):
 def kill_checkpoints(n_kills, seed=0):
     """Kill fits with checkpoints until each is done; count the kills and the equal results."""
     X, y = table(200)
-    options = {"hidden_layer_sizes": (16, 16), "solver": "adam", "max_iter": 60, "batch_size": 50}
+    options = {
+        "hidden_layer_sizes": (16, 16),
+        "solver": "adam",
+        "max_iter": 60,
+        "batch_size": 50,
+        "device": "cpu",
+    }
     options |= {"early_stopping": True, "n_iter_no_change": 60}
     random = np.random.RandomState(seed)
     found = Counter()

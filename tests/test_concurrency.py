@@ -22,6 +22,8 @@ CONFIGURATIONS = [
     {"loss": "huber", "alpha": 1e-4, "output_activation": "sine"},
 ]
 
+needs_fork = pytest.mark.skipif(torch.cuda.is_available(), reason="a fork can't use CUDA")
+
 
 @pytest.fixture(autouse=True)
 def one_thread():
@@ -69,13 +71,21 @@ def test_in_another_process(expected):
     assert pickle.loads(run.stdout) == expected
 
 
-@pytest.mark.parametrize("backend", ["loky", "multiprocessing", "threading"])
+@pytest.mark.parametrize(
+    "backend", ["loky", pytest.param("multiprocessing", marks=needs_fork), "threading"]
+)
 def test_in_workers_of_joblib(expected, backend):
     jobs = (joblib.delayed(predictions)(options) for options in CONFIGURATIONS)
     assert joblib.Parallel(n_jobs=2, backend=backend)(jobs) == expected
 
 
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(method, marks=needs_fork if method == "fork" else ())
+        for method in multiprocessing.get_all_start_methods()
+    ],
+)
 def test_in_started_processes(expected, method):
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(
@@ -84,6 +94,7 @@ def test_in_started_processes(expected, method):
         assert list(pool.map(predictions, CONFIGURATIONS)) == expected
 
 
+@needs_fork
 def test_a_fork_after_torch_has_started_threads(expected):
     torch.set_num_threads(2)
     torch.rand(1000, 1000) @ torch.rand(1000, 1000)

@@ -39,7 +39,7 @@ def reference(model, X, y, positions):
     network = model.network_
     last = len(network.linears) - 1
     for index, linear in enumerate(network.linears):
-        weight, bias = (part.detach().double().numpy() for part in (linear.weight, linear.bias))
+        weight, bias = (part.double().numpy(force=True) for part in (linear.weight, linear.bias))
         activation = activation @ weight.T + bias
         if index < last or network.architecture.output_activation == "sine":
             activation = np.sin((network.hidden_omega_0 if index else network.omega_0) * activation)
@@ -103,7 +103,7 @@ def test_second_derivatives_agree_with_differences_of_the_gradient(dtype, proble
 @given(problem=problems())
 def test_the_gradient_agrees_with_autograd(problem):
     model, X, y, positions = problem
-    network = copy.deepcopy(model.network_).double()
+    network = copy.deepcopy(model.network_).cpu().double()
     low, high = X.min(axis=0), X.max(axis=0)
     normalized = torch.tensor(2 * (positions - low) / (high - low) - 1, requires_grad=True)
     outputs = network(normalized)

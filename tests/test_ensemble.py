@@ -56,10 +56,11 @@ def test_the_module_is_the_mean_of_members_that_differ(model, noisy):
     assert isinstance(network, SirenEnsemble)
     assert len(network.members) == 3
     assert sum(part.numel() for part in network.parameters()) == model.n_parameters_
-    coordinates = torch.tensor((X - (X.min(0) + X.max(0)) / 2) / (np.ptp(X, 0) / 2)).float()
+    normalized = (X - (X.min(0) + X.max(0)) / 2) / (np.ptp(X, 0) / 2)
+    coordinates = torch.tensor(normalized, dtype=torch.float32, device=model.device_)
     with torch.no_grad():
-        members = torch.stack([member(coordinates)[:, 0] for member in network])
-        mean = network(coordinates)[:, 0].numpy()
+        members = torch.stack([member(coordinates)[:, 0] for member in network]).cpu()
+        mean = network(coordinates)[:, 0].cpu().numpy()
     assert members.std(dim=0).median() > 1e-3
     np.testing.assert_allclose(mean, members.mean(dim=0), atol=1e-6)
     np.testing.assert_allclose(mean * y.std() + y.mean(), model.predict(X), atol=1e-4)

@@ -105,7 +105,7 @@ def test_scikit_learns_checks(estimator, check):
 @pytest.mark.parametrize("batch_size", ["auto", 20], ids=["whole", "mini-batches"])
 def test_one_stack_ranks_and_scores_as_grid_search_does(chirp, stacks, grid, batch_size):
     options = {"cv": KFold(3, shuffle=True, random_state=0), "return_train_score": True}
-    regressor = small(batch_size=batch_size)
+    regressor = small(batch_size=batch_size, device="cpu")
     search = SirenSearchCV(regressor, grid, **options).fit(*chirp)
     reference = GridSearchCV(regressor, grid, **options).fit(*chirp)
     assert_same_search(search, reference)
@@ -132,7 +132,7 @@ def test_what_cannot_share_a_stack_is_grouped_or_fitted_alone(chirp, stacks, gri
 
 def test_large_grids_make_several_groups(chirp, stacks, monkeypatch):
     monkeypatch.setattr(skinr.groups, "CPU_GROUP_SIZE", 7)
-    SirenSearchCV(small(max_iter=20), OMEGAS, cv=3).fit(*chirp)
+    SirenSearchCV(small(max_iter=20, device="cpu"), OMEGAS, cv=3).fit(*chirp)
     assert stacks == [6, 6]
 
 
@@ -140,7 +140,7 @@ def test_large_grids_make_several_groups(chirp, stacks, monkeypatch):
 def test_folds_of_different_sizes_and_repeated_rows(chirp, stacks, batch_size):
     X, y = chirp
     X, y = np.r_[X[:101], X[:10]], np.r_[y[:101], y[:10]]
-    regressor = small(batch_size=batch_size)
+    regressor = small(batch_size=batch_size, device="cpu")
     search = SirenSearchCV(regressor, OMEGAS, cv=4).fit(X, y)
     assert_same_search(search, GridSearchCV(regressor, OMEGAS, cv=4).fit(X, y))
     assert stacks == [16]
@@ -398,7 +398,8 @@ def test_an_interrupted_search_goes_on_from_its_cache(
 ):
     monkeypatch.setattr(skinr.groups, "CPU_GROUP_SIZE", 3)
     options = {"cv": 3, "memory": str(tmp_path)}
-    search = SirenSearchCV(small(early_stopping=early_stopping), OMEGAS, **options)
+    regressor = small(early_stopping=early_stopping, device="cpu")
+    search = SirenSearchCV(regressor, OMEGAS, **options)
     prepare, begun = skinr.problem.prepare, []
 
     def interrupted(regressor, *args, **kwargs):
@@ -420,7 +421,7 @@ def test_an_interrupted_search_goes_on_from_its_cache(
     search.fit(*chirp)
     n_missing = 5 if early_stopping else 6
     assert begun == [12.0] * (n_missing - 3) + [60.0] * 3 + [search.best_params_["omega_0"]]
-    reference = GridSearchCV(small(early_stopping=early_stopping), OMEGAS, cv=3).fit(*chirp)
+    reference = GridSearchCV(regressor, OMEGAS, cv=3).fit(*chirp)
     assert_same_search(search, reference)
 
 

@@ -81,7 +81,7 @@ def test_rows_that_know_nothing_do_not_count():
     values, slopes = np.vstack([VALUES[:, None], nothing])[:, 0], np.vstack([SLOPES, nothing])
     model = small(solver="lm").fit(more, values, gradient=slopes)
     without = small(solver="lm").fit(X, VALUES, gradient=SLOPES)
-    np.testing.assert_allclose(model.predict(more), without.predict(more), atol=1e-4)
+    np.testing.assert_allclose(model.predict(more), without.predict(more), atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_a_stack_is_divided_among_the_threads(chirp, monkeypatch):
 
     monkeypatch.setattr(skinr.stacks, "train", counting)
     torch.set_num_threads(2)
-    search(chirp, small(), refit=False)
+    search(chirp, small(device="cpu"), refit=False)
     torch.set_num_threads(4)
     assert sizes == [(3, 1), (3, 1)]
 
