@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from itertools import product
-from math import inf, log
+from math import ceil, inf, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.utils import gen_batches
+from sklearn.utils import gen_even_slices
 from torch import Tensor, nn
 
 from skinr.jet_algebra import JetAlgebra
@@ -45,13 +45,17 @@ LEAST_GAIN = 0.25
 """In nats, for up to `FEW_NUMBERS` to fit: steps of more must gain in proportion."""
 
 LEAST_CHANGE = 0.05
-"""Of the evidence in as many reviews, in nats for each number, while it may still change ranks: it
+"""Of the merit in as many reviews, in nats for each number, while it may still change ranks: it
 falls as the linearisation moves, and may rise after that."""
 
 FEW_NUMBERS = 500
 
 CLOSE_ENOUGH = 0.03
 """Root mean square of the residuals, over that of unseen rows, below which a fit is done."""
+
+PLAIN_ERROR = 0.05
+"""Root mean square of what is missed of unseen rows, over that of the targets, below which networks
+differ in it by more than noise does."""
 
 INVISIBLE = 1e-11
 """Share of the mean squared target that the float32 of predictions does not show."""
@@ -137,6 +141,12 @@ class LeastSquaresFit:
     evidence : float
         Logarithm of the probability of the targets as of the last :meth:`review`, in nats for each
         and but for a constant.
+    merit : float
+        What networks are compared by, likewise: `evidence`, less half the logarithm of
+        :meth:`error_of_unseen` as far as that is plain. The evidence is how well the rows predict
+        each other on average over all numbers of rows, the error how well all but one do ([6]_):
+        where rows are exact, few of them far apart, the evidence alone prefers networks of high
+        frequency that fill gaps badly.
 
     References
     ----------
@@ -146,6 +156,7 @@ class LeastSquaresFit:
     .. [3] MacKay. Bayesian Interpolation. Neural Computation 4(3), 1992.
     .. [4] Foresee, Hagan. Gauss-Newton Approximation to Bayesian Learning. ICNN 1997.
     .. [5] Rasmussen, Williams. Gaussian Processes for Machine Learning. MIT Press 2006.
+    .. [6] Fong, Holmes. On the marginal likelihood and cross-validation. Biometrika 107(2), 2020.
     """
 
     def __init__(
@@ -157,7 +168,7 @@ class LeastSquaresFit:
         earlier_losses: Sequence[float] = (),
     ) -> None:
         self.stack = stack
-        self.evidence = -inf
+        self.evidence = self.merit = -inf
         self.losses = list(earlier_losses)
         self._n_earlier = len(self.losses)
         self._algebra = JetAlgebra(len(rows.targets) - 1 - len(rows.operators), rows.operators)
@@ -181,7 +192,7 @@ class LeastSquaresFit:
         self._accept(self._evaluate(stack.parameters.clone()))
         self._damping = FIRST_DAMPING * self._scale()
         self._reviews: list[float] = []
-        self._evidences: list[float] = []
+        self._merits: list[float] = []
         self._reviewed_at: int | None = None
         self._noise_index: int | None = None
         self._is_stuck = False
@@ -202,8 +213,8 @@ class LeastSquaresFit:
 
     @property
     def has_settled(self) -> bool:
-        """Whether more steps would hardly change how probable it makes the targets."""
-        recent = self._evidences[-PATIENCE - 1 :]
+        """Whether more steps would hardly change how it compares with other networks."""
+        recent = self._merits[-PATIENCE - 1 :]
         return len(recent) > PATIENCE and max(recent) - min(recent) < LEAST_CHANGE
 
     @property
@@ -265,10 +276,13 @@ class LeastSquaresFit:
             self._noise = self._found.noise * self._scale()
         else:
             self._choose_noise()
+            error = self.error_of_unseen()
             if self.loss < CLOSE_ENOUGH**2 * self._power:
-                self._close_enough = (CLOSE_ENOUGH * self.error_of_unseen()) ** 2
+                self._close_enough = (CLOSE_ENOUGH * error) ** 2
+            plain = min(error, PLAIN_ERROR * sqrt(self._power))
+            self.merit = self.evidence - log(max(plain, TINY)) / 2
+            self._merits.append(self.merit)
         self._reviews.append(log(max(self._objective(self._at), TINY)))
-        self._evidences.append(self.evidence)
 
     @property
     def n_steps(self) -> int:
@@ -313,7 +327,11 @@ class LeastSquaresFit:
         return Evaluation(parameters, inputs, cosines, residual, float(residual.square().mean()))
 
     def _accept(self, evaluation: Evaluation) -> None:
-        """Go there, and set S and the jets (C, n, p, fan_out) of derivatives by layers' sums."""
+        """Go there, and set what the linearised model is there.
+
+        That is the jets (C, n, p, fan_out) of derivatives by layers' sums, S, and what the way from
+        the initial weights changes in the predictions (m,).
+        """
         self._at = evaluation
         self.stack.parameters.copy_(evaluation.parameters)
         layers = self.stack.layers(evaluation.parameters)
@@ -328,6 +346,7 @@ class LeastSquaresFit:
             sensitivity = self._algebra.multiply(sensitivity @ weight[0].T, cosine[:, :, None])
             self._sensitivities.insert(0, sensitivity)
         self._gram = self._gram_matrix()
+        self._explained = self._times_jacobian(evaluation.parameters - self._start)
 
     def _gram_matrix(self) -> Tensor:
         """Return S (m, m), a sum over layers: products of inputs times those of sensitivities.
@@ -338,7 +357,7 @@ class LeastSquaresFit:
         squares = self.stack.layers(self.stack.frequencies.square())
         scales = [float(square[0, 0, 0]) for square, _ in squares]
         n_components, n_rows, _ = self._shape
-        for rows in gen_batches(n_rows, BLOCK):
+        for rows in gen_even_slices(n_rows, ceil(n_rows / BLOCK)):
             others = slice(rows.stop if n_components == 1 else n_rows)
             for layer_input, sensitivity, scale in zip(
                 self._at.inputs, self._sensitivities, scales, strict=True
@@ -391,7 +410,7 @@ class LeastSquaresFit:
 
     def _linear_target(self) -> Tensor:
         """Return what the linearised model has to explain (m,) from the initial weights on."""
-        return self._at.residual + self._times_jacobian(self._at.parameters - self._start)
+        return self._at.residual + self._explained
 
     def _leave_one_out(self) -> tuple[Tensor, Tensor]:
         """Return the targets solved by S + c, and the diagonal of its inverse, both (m,).
@@ -413,8 +432,8 @@ class LeastSquaresFit:
         total = self._noise + self._damping
         shrink = self._noise / total
         moved = self._at.parameters - self._start
-        pull = shrink * self._times_jacobian(moved)
-        solved = torch.cholesky_solve((self._at.residual + pull)[:, None], factor)[:, 0]
+        target = self._at.residual + shrink * self._explained
+        solved = torch.cholesky_solve(target[:, None], factor)[:, 0]
         step = self._times_transpose(solved) / len(solved) - shrink * moved
         return self._at.parameters + step, float((total * solved).square().mean())
 

@@ -1,4 +1,4 @@
-"""Which of several networks makes a small table most probable, and its fit."""
+"""Which of several networks suits a small table best, and its fit."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from skinr.training import Monitor
 FEW_ROWS = 500
 """Rows on which networks are compared."""
 
-PROBATION = 10
-"""Steps after which a network must not be far behind the best one."""
-
 FAR_BEHIND = 0.5
-"""In nats for each number that is fitted."""
+"""In nats for each number that is fitted: too much for a network of a race."""
+
+PROBATION = 10
+"""Steps after which a network of lower frequency must not be hopeless."""
+
+HOPELESS = 2.0
+"""In nats behind the best one: without noise merits rise by as much in later steps."""
 
 MOST_FAILURES = 2
 """Networks in a row that are not better than the best one, after which no more are tried."""
@@ -29,7 +32,7 @@ MOST_FAILURES = 2
 def fit_most_probable(
     stack: SirenStack, stages: Sequence[JetRows], max_iter: int, monitor: Monitor
 ) -> tuple[LeastSquaresFit, int, str | None]:
-    """Fit the one of several networks that makes a small table most probable.
+    """Fit the one of several networks that has the most merit for a small table.
 
     A large part of a table of more than `FEW_ROWS` rows is spared until that network is chosen and
     fitted to a few of them.
@@ -75,12 +78,12 @@ def descend(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None
 
 
 def settle(
-    fit: LeastSquaresFit, max_iter: int, monitor: Monitor, least_evidence: float = -inf
+    fit: LeastSquaresFit, max_iter: int, monitor: Monitor, least_merit: float = -inf
 ) -> str | None:
-    """Take steps until the evidence is plain or hopeless, and return what interrupted the fit."""
+    """Take steps until the merit is plain or hopeless, and return what interrupted the fit."""
     interruption = None
     while len(fit.losses) < max_iter and not (interruption or fit.has_converged or fit.has_settled):
-        if fit.n_steps >= PROBATION and fit.evidence < least_evidence:
+        if fit.n_steps >= PROBATION and fit.merit < least_merit:
             break
         next_review = min(max_iter, len(fit.losses) + REVIEW_INTERVAL)
         interruption = descend(fit, next_review, monitor)
@@ -91,7 +94,7 @@ def settle(
 def race(
     stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
 ) -> tuple[dict[int, LeastSquaresFit], int, str | None]:
-    """Take a few steps with each network, and say which has the largest evidence.
+    """Take a few steps with each network, and say which has the most merit.
 
     By descending frequency, until those are far behind; the others are not in what is returned.
     """
@@ -103,8 +106,8 @@ def race(
             break
         interruption = descend(fits[k], min(REVIEW_INTERVAL, max_iter), monitor)
         fits[k].review()
-        failures = failures + 1 if fits[k].evidence < fits[best].evidence - FAR_BEHIND else 0
-        if fits[k].evidence > fits[best].evidence:
+        failures = failures + 1 if fits[k].merit < fits[best].merit - FAR_BEHIND else 0
+        if fits[k].merit > fits[best].merit:
             best = k
         if interruption or failures == MOST_FAILURES:
             break
@@ -127,8 +130,8 @@ def _choose(
             break
         if k not in fits:
             fits[k] = LeastSquaresFit(stack.take(k), rows)
-        interruption = settle(fits[k], max_iter, monitor, fits[best].evidence - FAR_BEHIND)
+        interruption = settle(fits[k], max_iter, monitor, fits[best].merit - HOPELESS)
         failures += 1
-        if fits[k].evidence > fits[best].evidence:
+        if fits[k].merit > fits[best].merit:
             best, failures = k, 0
     return fits[best], best, interruption or descend(fits[best], max_iter, monitor)

@@ -68,10 +68,10 @@ class SirenRegressor(
         Frequency factor of the first layer, the parameter that matters most: about the highest
         angular frequency, in radians per half of the range of a feature, that the untrained
         network holds. Too high fits the rows and oscillates between them; too low never learns
-        the detail. "auto" lets the evidence of the rows choose among 0.2 to 24 where "lm" fits the
-        rows, or a few of them first (see `solver`), and 1 to 24 for derivatives. Otherwise it takes
-        (n_samples / 75) ** (1 / n_features) within [1.5, 30], from the rows of the first fit: about
-        30 for a photograph. Functions that oscillate as fast as the rows can show want more, noisy
+        the detail. "auto" lets the evidence of the rows, and how well they predict each other,
+        choose among 0.2 to 24 where "lm" fits the rows, or a few of them first (see `solver`), and
+        1 to 24 for derivatives. Otherwise it takes (n_samples / 75) ** (1 / n_features) within
+        [1.5, 30], from the rows of the first fit: about 30 for a photograph. Functions that oscillate as fast as the rows can show want more, noisy
         ones less. Where "adam" sees the pixels of a grid fewer than 30 times each, it takes up to
         1.45 times that: a short fit learns no high frequencies, unless it starts with them.
 

@@ -79,15 +79,14 @@ def dense_jacobian(stack, rows):
 @given(problems(), st.sampled_from([2, 5, 384]))
 def test_the_matrix_of_the_rows_and_a_step_are_those_of_the_dense_jacobian(problem, block):
     stack, rows = problem
+    start = stack.parameters.clone()
     with mock.patch.object(skinr.least_squares, "BLOCK", block):
-        fit = LeastSquaresFit(stack, rows)
+        fit = LeastSquaresFit(stack, rows, anchor=start - 0.01 * stack.frequencies)
     jacobian = dense_jacobian(stack, rows)
     size = len(jacobian)
     torch.testing.assert_close(fit._gram.tril(), (jacobian @ jacobian.T / size).tril())
     fit.review()
     residual, noise, damping = fit._at.residual, fit._noise, fit._damping
-    start = stack.parameters.clone()
-    fit._start = start - 0.01 * stack.frequencies
     normal = jacobian.T @ jacobian / size
     normal.diagonal().add_(noise + damping)
     direction = torch.linalg.solve(normal, jacobian.T @ residual / size - noise * 0.01)

@@ -48,6 +48,28 @@ def test_a_low_frequency_has_the_time_to_show_what_it_can_do():
     assert 1 - model.score(new, ripples(new)) < 1e-5
 
 
+def pole(x):
+    return 1 / (1 + 25 * x**2)
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-12 * x))
+
+
+@pytest.mark.accuracy
+@pytest.mark.parametrize(
+    ("function", "random_state", "highest"),
+    [(pole, 7, 1e-3), (logistic, 0, 1e-4), (logistic, 8, 3e-5)],
+)
+def test_gaps_between_exact_rows_are_filled_by_low_frequencies(function, random_state, highest):
+    """At first, and by the evidence alone, higher ones look better."""
+    random = np.random.default_rng(random_state)
+    random.uniform(size=60)
+    X, new = 2 * random.beta(1, 2, (60, 1)) - 1, random.uniform(-1, 1, (2000, 1))
+    model = SirenRegressor(random_state=random_state).fit(X, function(X[:, 0]))
+    assert 1 - model.score(new, function(new[:, 0])) < highest
+
+
 def test_the_evidence_of_those_that_were_tried_is_not_larger():
     omegas = [1.0, 2.0, 4.0, 8.0, 16.0]
     rows = rows_of(60, noise=0.1)
@@ -99,7 +121,7 @@ def test_frequencies_below_hopeless_ones_are_not_tried():
 def test_hopeless_fits_are_left():
     rows = rows_of(60)
     fit = LeastSquaresFit(stack_of([3.0]), rows)
-    settle(fit, 100, Monitor(), least_evidence=1e9)
+    settle(fit, 100, Monitor(), least_merit=1e9)
     assert fit.n_steps == 10
 
 
