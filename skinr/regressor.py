@@ -71,9 +71,10 @@ class SirenRegressor(
         the detail. "auto" lets the evidence of the rows, and how well they predict each other,
         choose among 0.2 to 24 where "lm" fits the rows, or a few of them first (see `solver`), and
         1 to 24 for derivatives. Otherwise it takes (n_samples / 75) ** (1 / n_features) within
-        [1.5, 30], from the rows of the first fit: about 30 for a photograph. Functions that oscillate as fast as the rows can show want more, noisy
-        ones less. Where "adam" sees the pixels of a grid fewer than 30 times each, it takes up to
-        1.45 times that: a short fit learns no high frequencies, unless it starts with them.
+        [1.5, 30], from the rows of the first fit: about 30 for a photograph. Functions that
+        oscillate as fast as the rows can show want more, noisy ones less. Where "adam" sees the
+        pixels of a grid fewer than 30 times each, it takes up to 1.45 times that: a short fit
+        learns no high frequencies, unless it starts with them.
 
     hidden_omega_0 : float or None, default=None
         Frequency factor of the other sine layers; None takes `omega_0`. It cancels in their initial
