@@ -44,7 +44,7 @@ PATIENCE = 2
 LEAST_GAIN = 0.25
 """In nats, for up to `FEW_NUMBERS` to fit: steps of more must gain in proportion."""
 
-LEAST_CHANGE = 0.05
+LEAST_CHANGE = 0.1
 """Of the merit in as many reviews, in nats for each number, while it may still change ranks: it
 falls as the linearisation moves, and may rise after that."""
 
