@@ -47,6 +47,7 @@ def test_the_other_rows_help():
     assert unexplained(begun) < 0.5 * unexplained(few)
 
 
+@pytest.mark.accuracy
 def test_what_few_rows_do_not_show_is_fitted_as_ever():
     X, y = table(fine)
     auto = SirenRegressor(**OPTIONS).fit(X, y)
@@ -54,6 +55,7 @@ def test_what_few_rows_do_not_show_is_fitted_as_ever():
     np.testing.assert_array_equal(auto.predict(X), soap.predict(X))
 
 
+@pytest.mark.accuracy
 def test_units_weights_and_outputs():
     X, y = table(smooth, noise=0.3)
     y = np.column_stack([1e6 * y, y - 1e3])
@@ -70,6 +72,7 @@ def test_time_ends_it_with_a_model():
     assert np.isfinite(model.predict(X)).all()
 
 
+@pytest.mark.accuracy
 def test_a_checkpoint_is_taken_up(tmp_path):
     X, y = table(smooth, noise=0.3)
     options = {**OPTIONS, "checkpoint": tmp_path / "fit"}
