@@ -1,8 +1,8 @@
 """Small tables by least squares: Levenberg–Marquardt in the space of the rows.
 
 A step solves for as many unknowns as there are numbers to fit, not for the weights, of which there
-are a hundred times more. How much of the residuals is noise, and which network suits the rows, is
-read from the evidence.
+are a hundred times more. How much of the residuals is noise is read from the evidence, and which
+network suits the rows from that and from how well they predict each other.
 """
 
 from __future__ import annotations

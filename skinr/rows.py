@@ -233,7 +233,7 @@ class TrainingRows(NamedTuple):
         ]
         while True:
             drawn = torch.stack([next(order) for order in orders])
-            index = send(drawn, self.coordinates.device)
+            index = _send(drawn, self.coordinates.device)
             yield self._at(index if self.own is None else self.own.gather(1, index))
 
     def _at(self, index: Tensor) -> TrainingRows:
@@ -262,14 +262,7 @@ def to_tensor(table: Array, scaling: AffineMap, device: torch.device, dtype: tor
     normalized = torch.empty(table.shape, dtype=dtype)
     for chunk in gen_batches(len(table), CHUNK_SIZE):
         normalized[chunk] = torch.from_numpy(scaling.normalize(table[chunk]))
-    return send(normalized, device)
-
-
-def send(part: Tensor, device: torch.device) -> Tensor:
-    """Copy a tensor of the CPU to a device, without waiting for what a GPU is at."""
-    if device.type == "cuda":
-        return part.pin_memory().to(device, non_blocking=True)
-    return part.to(device)
+    return _send(normalized, device)
 
 
 def in_batches(pieces: Iterator[Tensor], batch_size: int) -> Iterator[Tensor]:
@@ -295,6 +288,13 @@ def in_batches(pieces: Iterator[Tensor], batch_size: int) -> Iterator[Tensor]:
 def _epochs(n_rows: int, draw: torch.Generator) -> Iterator[Tensor]:
     while True:
         yield torch.randperm(n_rows, generator=draw)
+
+
+def _send(part: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor of the CPU to a device, without waiting for what a GPU is at."""
+    if device.type == "cuda":
+        return part.pin_memory().to(device, non_blocking=True)
+    return part.to(device)
 
 
 def _take(part: Tensor, index: Tensor) -> Tensor:

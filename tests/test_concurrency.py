@@ -22,7 +22,7 @@ CONFIGURATIONS = [
     {"loss": "huber", "alpha": 1e-4, "output_activation": "sine"},
 ]
 
-needs_fork = pytest.mark.skipif(torch.cuda.is_available(), reason="a fork can't use CUDA")
+forks = pytest.mark.skipif(torch.cuda.is_available(), reason="a fork can't use CUDA")
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,7 @@ def test_in_another_process(expected):
 
 
 @pytest.mark.parametrize(
-    "backend", ["loky", pytest.param("multiprocessing", marks=needs_fork), "threading"]
+    "backend", ["loky", pytest.param("multiprocessing", marks=forks), "threading"]
 )
 def test_in_workers_of_joblib(expected, backend):
     jobs = (joblib.delayed(predictions)(options) for options in CONFIGURATIONS)
@@ -82,7 +82,7 @@ def test_in_workers_of_joblib(expected, backend):
 @pytest.mark.parametrize(
     "method",
     [
-        pytest.param(method, marks=needs_fork if method == "fork" else ())
+        pytest.param(method, marks=forks if method == "fork" else ())
         for method in multiprocessing.get_all_start_methods()
     ],
 )
@@ -94,7 +94,7 @@ def test_in_started_processes(expected, method):
         assert list(pool.map(predictions, CONFIGURATIONS)) == expected
 
 
-@needs_fork
+@forks
 def test_a_fork_after_torch_has_started_threads(expected):
     torch.set_num_threads(2)
     torch.rand(1000, 1000) @ torch.rand(1000, 1000)
