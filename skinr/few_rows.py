@@ -9,8 +9,8 @@ import torch
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from skinr.evidence import TINY
 from skinr.jet_rows import JetRows
-from skinr.least_squares import TINY
 from skinr.most_probable import descend, fit_most_probable, race
 from skinr.network import SirenStack
 from skinr.passes import evaluate

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skinr.evidence import TINY
 from skinr.jet_rows import JetRows
-from skinr.least_squares import CLOSE_ENOUGH, TINY, Findings, LeastSquaresFit
+from skinr.least_squares import CLOSE_ENOUGH, Findings, LeastSquaresFit
 from skinr.most_probable import descend, fit_most_probable
 from skinr.network import SirenStack
 from skinr.passes import evaluate
@@ -78,7 +79,7 @@ def fit_posterior(
     if len(generators) == 1 or interruption:
         return first.stack, history, None
     rows = stages[0]
-    noise = first.noise_of_rows()
+    noise = first.noise_of_outputs()
     found = Findings(first.noise, (CLOSE_ENOUGH * first.error_of_unseen()) ** 2)
     variance = first.variance_of_functions()
     members: list[SirenStack] = []

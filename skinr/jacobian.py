@@ -1,0 +1,229 @@
+"""What a network gives for the rows of a small table, and how that changes with its weights."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import ceil
+from typing import NamedTuple
+
+import torch
+from sklearn.utils import gen_even_slices
+from torch import Tensor, nn
+
+from skinr.jet_algebra import JetAlgebra
+from skinr.jet_rows import JetRows
+from skinr.network import SirenStack
+
+BLOCK = 384
+"""Rows of the matrix of all rows that are filled at a time: what the caches hold."""
+
+
+class Numbers:
+    """What is known of a table's rows, as the vectors (m,) that least squares are about.
+
+    Parameters
+    ----------
+    rows : JetRows
+        In float64 on the CPU.
+
+    Attributes
+    ----------
+    algebra : JetAlgebra
+        Of the jets (C, n, p) of values and derivatives.
+    coordinates : Tensor of shape (C, n, n_features)
+        Their own jets.
+    terms : list of (observed, of_input, of_sensitivity, factor)
+        The summands of each observed component of the product of an input and a sensitivity.
+    shape : torch.Size
+        Number of observed components, of rows, of outputs.
+    output : Tensor of shape (m,)
+        Which output a number is of.
+    root_weight : Tensor of shape (m,)
+    targets : Tensor of shape (m,)
+    """
+
+    def __init__(self, rows: JetRows) -> None:
+        self.algebra = JetAlgebra(len(rows.targets) - 1 - len(rows.operators), rows.operators)
+        self.coordinates = self.algebra.coordinates(rows.coordinates)
+        self._observed = rows.root_weight.any(dim=2).any(dim=1).nonzero()[:, 0]
+        self.terms = [
+            (q, *term)
+            for q, component in enumerate(self._observed)
+            for term in self.algebra.products[component]
+        ]
+        root_weight = rows.root_weight[self._observed]
+        self.shape = root_weight.shape
+        self.known = root_weight.flatten().nonzero()[:, 0]
+        self.output = self.known % self.shape[2]
+        self.root_weight = root_weight.take(self.known)
+        self.targets = rows.targets[self._observed].take(self.known)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.known)
+
+    @property
+    def power(self) -> float:
+        """The weighted mean square of the targets."""
+        return float((self.targets * self.root_weight).square().mean())
+
+    def residual(self, jets: Tensor) -> Tensor:
+        """Return the weighted residuals (m,) of predictions (C, n, p)."""
+        return (self.targets - jets[self._observed].take(self.known)) * self.root_weight
+
+    def gather(self, observed: Tensor) -> Tensor:
+        """Return the weighted numbers (m,) among observed components, of `shape`."""
+        return observed.take(self.known) * self.root_weight
+
+    def spread(self, numbers: Tensor) -> Tensor:
+        """Return weighted numbers (m,) where they belong, 0 elsewhere, of `shape`."""
+        return numbers.new_zeros(self.shape).put_(self.known, numbers * self.root_weight)
+
+
+class Evaluation(NamedTuple):
+    """A network at some weights.
+
+    Parameters
+    ----------
+    parameters : Tensor of shape (1, n_parameters)
+    inputs : list of Tensor (C, n, fan_in)
+        Jets of what each layer takes in.
+    cosines : list of Tensor (C, n, fan_out)
+        Of what each sine layer sums up.
+    residual : Tensor of shape (m,)
+        Known targets less predictions, times the roots of their weights.
+    loss : float
+        The mean square of `residual`.
+    """
+
+    parameters: Tensor
+    inputs: list[Tensor]
+    cosines: list[Tensor]
+    residual: Tensor
+    loss: float
+
+
+def evaluate_jets(stack: SirenStack, numbers: Numbers, parameters: Tensor) -> Evaluation:
+    """Evaluate one network at weights (1, n_parameters), which are folded as those of the stack."""
+    inputs, cosines = [], []
+    jets = numbers.coordinates
+    layers = stack.layers(parameters)
+    linear_output = stack.architecture.output_activation == "identity"
+    for index, (weight, bias) in enumerate(layers):
+        inputs.append(jets)
+        jets = _affine(jets, weight, bias)
+        if index < len(layers) - 1 or not linear_output:
+            jets, cosine = numbers.algebra.sine_and_cosine(jets)
+            cosines.append(cosine)
+    residual = numbers.residual(jets)
+    return Evaluation(parameters, inputs, cosines, residual, float(residual.square().mean()))
+
+
+class Jacobian:
+    r"""Derivatives J of the weighted predictions by the weights, as products of two factors.
+
+    With h what a layer takes in and s the derivative of an output by what it sums up, the Jacobian
+    of the output by the layer's weights is :math:`h s^T`, so that a layer adds
+    :math:`(h \cdot h' + 1)(s \cdot s')` to :math:`J J^T`. Derivatives of the output have those of
+    this product: sums of a few pairs of components of the jets of h and s.
+
+    Parameters
+    ----------
+    stack : SirenStack
+        Of one network, in float64 on the CPU.
+    numbers : Numbers
+    evaluation : Evaluation
+        Where the derivatives are taken.
+    """
+
+    def __init__(self, stack: SirenStack, numbers: Numbers, evaluation: Evaluation) -> None:
+        self._stack = stack
+        self._numbers = numbers
+        self._inputs = evaluation.inputs
+        self._sensitivities = _sensitivities(stack, numbers, evaluation)
+
+    def gram(self) -> Tensor:
+        """Return S = J J^T / m (m, m), a sum over layers: products of inputs times sensitivities'.
+
+        Without derivatives only blocks of its lower triangle are filled, which is what is needed.
+        """
+        numbers = self._numbers
+        gram = numbers.targets.new_zeros(*numbers.shape, *numbers.shape)
+        n_components, n_rows, _ = numbers.shape
+        for rows in gen_even_slices(n_rows, ceil(n_rows / BLOCK)):
+            others = slice(rows.stop if n_components == 1 else n_rows)
+            self._add_products(gram, rows, others)
+        gram = gram.flatten(0, 2).flatten(1)
+        if len(numbers) < len(gram):
+            gram = gram[numbers.known[:, None], numbers.known]
+        return gram.mul_(numbers.root_weight[:, None]).mul_(numbers.root_weight).div_(len(gram))
+
+    def times(self, direction: Tensor) -> Tensor:
+        """Return the change (m,) of the predictions along a change of the folded parameters."""
+        change = self._numbers.targets.new_zeros(self._numbers.shape)
+        for layer_input, sensitivity, (weight, bias) in zip(
+            self._inputs, self._sensitivities, self._stack.layers(direction), strict=True
+        ):
+            sums = _affine(layer_input, weight, bias)
+            for q, a, b, factor in self._numbers.terms:
+                change[q].add_((sensitivity[b] @ sums[a, ..., None])[..., 0], alpha=factor)
+        return self._numbers.gather(change)
+
+    def transpose_times(self, coefficients: Tensor) -> Tensor:
+        """Return what a combination (m,) of the residuals asks of the folded parameters."""
+        result = torch.empty_like(self._stack.parameters)
+        spread = self._numbers.spread(coefficients)
+        for layer_input, sensitivity, (weight, bias) in zip(
+            self._inputs, self._sensitivities, self._stack.layers(result), strict=True
+        ):
+            combined = torch.zeros_like(sensitivity[:, :, 0])
+            for q, a, b, factor in self._numbers.terms:
+                combined[a].add_((sensitivity[b] * spread[q, ..., None]).sum(dim=1), alpha=factor)
+            weight[0] = layer_input.flatten(0, 1).T @ combined.flatten(0, 1)
+            bias[0] = combined[0].sum(dim=0)
+        return result * self._stack.frequencies.square()
+
+    def _add_products(self, gram: Tensor, rows: slice, others: slice) -> None:
+        """Fill a block of the matrix (observed, n, p, observed, n, p) of all rows."""
+        squares = self._stack.layers(self._stack.frequencies.square())
+        for layer_input, sensitivity, (square, _) in zip(
+            self._inputs, self._sensitivities, squares, strict=True
+        ):
+            scale = float(square[0, 0, 0])
+            ahead = _inner_products(layer_input[:, rows], layer_input[:, others])
+            behind = _inner_products(sensitivity[:, rows], sensitivity[:, others])
+            ahead[0, :, 0] += 1
+            for (q, a, b, factor), (r, c, d, other) in product(self._numbers.terms, repeat=2):
+                gram[q, rows, :, r, others].addcmul_(
+                    ahead[a, :, None, c, :, None],
+                    behind[b, :, :, d],
+                    value=scale * factor * other,
+                )
+
+
+def _sensitivities(stack: SirenStack, numbers: Numbers, evaluation: Evaluation) -> list[Tensor]:
+    """Return the jets (C, n, p, fan_out) of the outputs' derivatives by each layer's sums."""
+    layers = stack.layers(evaluation.parameters)
+    n_outputs = numbers.shape[2]
+    last = numbers.coordinates.new_zeros(*numbers.coordinates.shape[:2], n_outputs, n_outputs)
+    last[0] = torch.eye(n_outputs)
+    if len(evaluation.cosines) == len(layers):
+        last = numbers.algebra.multiply(last, evaluation.cosines[-1][:, :, None])
+    sensitivities = [last]
+    for index in range(len(layers) - 1, 0, -1):
+        (weight, _), cosine = layers[index], evaluation.cosines[index - 1]
+        behind = sensitivities[0] @ weight[0].T
+        sensitivities.insert(0, numbers.algebra.multiply(behind, cosine[:, :, None]))
+    return sensitivities
+
+
+def _affine(jets: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return jets (C, n, fan_out) of a layer's sums from jets (C, n, fan_in)."""
+    shift = nn.functional.pad(bias, (0, 0, 0, 0, 0, len(jets) - 1))
+    return torch.baddbmm(shift, jets, weight.expand(len(jets), -1, -1))
+
+
+def _inner_products(jets: Tensor, others: Tensor) -> Tensor:
+    """Return the products (..., ...) of all pairs of vectors (..., width) of two sets of jets."""
+    products = jets.flatten(0, -2) @ others.flatten(0, -2).T
+    return products.view(*jets.shape[:-1], *others.shape[:-1])

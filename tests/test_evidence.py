@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skinr.evidence import NOISES, LinearModel
+
+SEEDS = st.integers(0, 1000)
+NOISE = st.sampled_from([1e-4, 1e-2, 1.0])
+
+
+def model_of(seed, size=12, rank=20):
+    draw = torch.Generator().manual_seed(seed)
+    features = torch.randn(size, rank, generator=draw, dtype=torch.float64)
+    target = torch.randn(size, generator=draw, dtype=torch.float64)
+    return LinearModel(features @ features.T / size, target)
+
+
+def covariance(model, noise):
+    return model.gram + noise * torch.eye(len(model.target))
+
+
+@given(SEEDS, NOISE)
+def test_the_evidence_is_that_of_a_gaussian_process(seed, noise):
+    model = model_of(seed)
+    target, size = model.target, len(model.target)
+    scaled = covariance(model, noise) / noise
+    variance = (target @ torch.linalg.solve(scaled, target)) / size
+    process = torch.distributions.MultivariateNormal(
+        torch.zeros(size, dtype=torch.float64), variance * scaled
+    )
+    per_number = process.log_prob(target).item() / size
+    constant = -(1 + np.log(2 * np.pi)) / 2
+    assert model.evidence(noise) == pytest.approx(per_number - constant, rel=1e-6)
+
+
+@given(SEEDS)
+def test_the_noise_is_the_most_probable_of_all_or_of_those_uphill(seed):
+    model = model_of(seed)
+    evidences = [model.evidence(model.scale * noise) for noise in NOISES]
+    best, evidence = model.most_probable_noise(None)
+    assert (best, evidence) == (int(np.argmax(evidences)), max(evidences))
+    uphill, evidence = model.most_probable_noise(len(NOISES) - 1)
+    assert evidence == evidences[uphill] >= evidences[-1]
+    assert all(evidences[near] <= evidence for near in (uphill - 1, uphill) if near >= 0)
+
+
+@given(SEEDS, NOISE)
+def test_the_error_of_unseen_is_that_of_models_without_each(seed, noise):
+    model = model_of(seed)
+    matrix, errors = covariance(model, noise), []
+    for k, target in enumerate(model.target):
+        others = [j for j in range(len(model.target)) if j != k]
+        weights = torch.linalg.solve(matrix[others][:, others], model.target[others])
+        errors.append(target - matrix[k, others] @ weights)
+    expected = torch.stack(errors).square().mean().sqrt().item()
+    assert model.error_of_unseen(noise) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_noise_of_outputs_is_what_was_added():
+    draw = torch.Generator().manual_seed(0)
+    positions = torch.linspace(-1, 1, 600, dtype=torch.float64)
+    waves = torch.stack([torch.sin(positions * k) for k in range(1, 6)], dim=1)
+    output = torch.arange(600) % 2
+    added = torch.tensor([0.1, 0.3], dtype=torch.float64)
+    noise = added[output] * torch.randn(600, generator=draw, dtype=torch.float64)
+    model = LinearModel(waves @ waves.T, waves.sum(dim=1) + noise)
+    found = model.noise_of_outputs(0.05, output, 2)
+    torch.testing.assert_close(found, added, rtol=0.1, atol=0)
+
+
+def test_a_singular_matrix_is_solved_with_as_much_more_noise_as_it_takes():
+    model = LinearModel(torch.ones(5, 5, dtype=torch.float64), torch.ones(5, dtype=torch.float64))
+    assert model.factor(0.0) is None
+    assert model.evidence(0.0) == -np.inf
+    solved, diagonal = model.leave_one_out(1e-20)
+    assert torch.isfinite(solved).all()
+    assert torch.isfinite(diagonal).all()
+
+
+def test_no_variance_to_explain_is_no_error():
+    model = LinearModel(torch.zeros(3, 3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64))
+    assert model.scale == 1.0
+    assert np.isfinite(model.most_probable_noise(None)[1])
