@@ -83,8 +83,8 @@ class SirenRegressor(
     weight_scale : float or "auto", default="auto"
         Multiplies the initial weights of all layers but the last [2]_. Values up to 2 reach the
         training rows faster, and leave more oscillation between them; 1 is the paper's [1]_. "auto"
-        is 1.25; 1.7 for pixels of a grid that outnumber the parameters of the network, where a fit
-        sees each of them at least 5 times; and up to 1.5 where `omega_0="auto"` takes more for the
+        is 1.25; 1.85 for pixels of a grid that outnumber the parameters of the network, where a fit
+        sees each of them at least 8 times; and up to 1.5 where `omega_0="auto"` takes more for the
         sake of a short fit.
 
     output_activation : {"identity", "sine"}, default="identity"

@@ -347,7 +347,7 @@ def test_metadata_routing():
 
 
 def test_a_failed_fit_leaves_the_earlier_one():
-    model = ImageRegressor(NEAREST).fit(waves())
+    model = ImageRegressor(clone(NEAREST)).fit(waves())
     with pytest.raises(ValueError, match="mask"):
         model.fit(waves(3, 3), mask=np.zeros((2, 2), bool))
     with pytest.raises(ValueError, match="n_neighbors"):
