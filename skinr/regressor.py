@@ -29,19 +29,17 @@ from skinr.few_rows import begin_with_few
 from skinr.interruption import Interruption
 from skinr.jet_rows import JetRows
 from skinr.losses import LOSSES
+from skinr.model_files import FittedState
 from skinr.network import SirenStack
 from skinr.optimizers import Adam, AdamState, learning_rates
 from skinr.passes import evaluate
-from skinr.persistence import FittedState, PersistenceMixin
+from skinr.persistence import PersistenceMixin
 from skinr.posterior import fit_posterior
 from skinr.problem import Problem, prepare, refined
 from skinr.progress import progress_bar
 from skinr.rows import Table, to_tensor
 from skinr.scaling import CHUNK_SIZE, Units
-from skinr.targets import (
-    Layout,
-    constant_from_rows,
-)
+from skinr.targets import Layout, constant_from_rows
 from skinr.training import EarlyStopping, History, Monitor, train
 
 RUN_PARAMETERS = {"checkpoint", "device", "max_time", "verbose"}
@@ -635,9 +633,12 @@ class SirenRegressor(
                 )
                 stack = fitted.to(resolve_device(self.device), torch.float32)
             else:
-                problem = self._begin(problem, interruption)
-                stack = problem.stack
-                stopping, checkpoint = self._early_stopping(problem), self._checkpoint(problem)
+                checkpoint = self._checkpoint(problem)
+                if problem.candidates is not None:
+                    problem = self._begin(problem, problem.candidates, interruption)
+                    if interruption.reason:
+                        checkpoint = None  # it would go on from another beginning
+                stack, stopping = problem.stack, self._early_stopping(problem)
                 history = train(
                     stack,
                     problem.rows,
@@ -655,13 +656,13 @@ class SirenRegressor(
         self._finish(stack, units, problem.rate, history, noise)
         return self
 
-    def _begin(self, problem: Problem, interruption: Interruption) -> Problem:
+    def _begin(
+        self, problem: Problem, candidates: SirenStack, interruption: Interruption
+    ) -> Problem:
         """Begin with a few rows, where they explain the table."""
-        if problem.candidates is None:
-            return problem
         rows = problem.objective.jet_rows(problem.copied_rows)
         monitor = Monitor(interruption=interruption)
-        stack = begin_with_few(problem.candidates, rows, self.max_iter, monitor)
+        stack = begin_with_few(candidates, rows, self.max_iter, monitor)
         return problem if stack is None else refined(self, problem, stack)
 
     def _validate_coordinates(self, X: ArrayLike) -> Values:

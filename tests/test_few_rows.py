@@ -1,14 +1,25 @@
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+import skinr.few_rows
+import skinr.training
 from skinr import SirenRegressor
 from skinr.few_rows import leftover
 from skinr.jet_rows import JetRows
 from skinr.network import Architecture, SirenStack
 
 OPTIONS = {"hidden_layer_sizes": (32, 32), "random_state": 0}
+FEW = 600
+
+
+@pytest.fixture(autouse=True)
+def _few_numbers(monkeypatch):
+    """Fewer than it takes by default, for the sake of time."""
+    monkeypatch.setattr(skinr.few_rows, "SECOND_NUMBERS", FEW)
 
 
 def smooth(X):
@@ -43,7 +54,7 @@ def test_noise_is_not_memorised():
 def test_the_other_rows_help():
     X, y = table(smooth, noise=0.3, n_rows=20_000)
     begun = SirenRegressor(**OPTIONS).fit(X, y)
-    few = SirenRegressor(**OPTIONS).fit(X[:2000], y[:2000])
+    few = SirenRegressor(**OPTIONS).fit(X[:FEW], y[:FEW])
     assert unexplained(begun) < 0.5 * unexplained(few)
 
 
@@ -73,15 +84,19 @@ def test_time_ends_it_with_a_model():
 
 
 @pytest.mark.accuracy
-def test_a_checkpoint_is_taken_up(tmp_path):
+def test_an_interrupted_beginning_leaves_no_checkpoint_and_a_later_one_is_taken_up(tmp_path):
     X, y = table(smooth, noise=0.3)
     options = {**OPTIONS, "checkpoint": tmp_path / "fit"}
     with pytest.warns(ConvergenceWarning, match="max_time"):
         SirenRegressor(**options, max_time=1e-9).fit(X, y)
-    with pytest.warns(ConvergenceWarning, match="max_time"):
-        SirenRegressor(**options, max_time=1e-9).fit(X, y)
+    assert not (tmp_path / "fit").exists()
+    interrupted = SirenRegressor(**options)
+    with mock.patch.object(skinr.training.Monitor, "is_over", lambda self, n_iter: n_iter == 30):
+        interrupted.fit(X, y)
+    assert interrupted.n_iter_ == 30
     plain = SirenRegressor(**OPTIONS).fit(X, y)
-    np.testing.assert_array_equal(SirenRegressor(**OPTIONS).fit(X, y).predict(X), plain.predict(X))
+    resumed = SirenRegressor(**options).fit(X, y)
+    np.testing.assert_array_equal(resumed.predict(X), plain.predict(X))
 
 
 @pytest.mark.parametrize(
