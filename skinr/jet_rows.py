@@ -36,6 +36,23 @@ class JetRows(NamedTuple):
         draw = torch.Generator().manual_seed(0)
         return self._take(torch.randperm(len(self.coordinates), generator=draw)[:n_rows])
 
+    def with_few_outputs(self, n_numbers: int) -> JetRows:
+        """Return the rows, of which so many outputs are known as have at most so many numbers.
+
+        At least one; drawn at random, always the same ones, from those that vary most.
+        """
+        n_components, n_rows, n_outputs = self.targets.shape
+        n_known = max(1, n_numbers // (n_components * n_rows))
+        if n_known >= n_outputs:
+            return self
+        draw = torch.Generator().manual_seed(0)
+        power = (self.targets * self.root_weight).square().sum(dim=(0, 1))
+        varies_less = (power < power.max() / 2).int()
+        drawn = torch.randperm(n_outputs, generator=draw)
+        known = drawn[varies_less[drawn].argsort(stable=True)[:n_known]]
+        is_known = torch.zeros(n_outputs, dtype=torch.bool).scatter_(0, known, True)
+        return self._replace(root_weight=self.root_weight * is_known)
+
     def without_empty(self) -> JetRows:
         """Return the rows of which anything is known."""
         is_known = self.root_weight.any(dim=2).any(dim=0)

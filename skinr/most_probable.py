@@ -15,6 +15,9 @@ from skinr.training import Monitor
 FEW_ROWS = 500
 """Rows on which networks are compared."""
 
+FEW_NUMBERS = 1000
+"""Targets on which they are: of so many outputs, where there are more."""
+
 FAR_BEHIND = 0.5
 """In nats for each number that is fitted: too much for a network of a race."""
 
@@ -34,8 +37,8 @@ def fit_most_probable(
 ) -> tuple[LeastSquaresFit, int, str | None]:
     """Fit the one of several networks that has the most merit for a small table.
 
-    A large part of a table of more than `FEW_ROWS` rows is spared until that network is chosen and
-    fitted to a few of them.
+    Of a table of more than `FEW_ROWS` rows, or several outputs of more than `FEW_NUMBERS` targets,
+    the larger part is spared until that network is chosen and fitted to the rest.
 
     Parameters
     ----------
@@ -56,7 +59,7 @@ def fit_most_probable(
     interruption : str or None
         What ended the fit before its time.
     """
-    few = stages[0].thinned(FEW_ROWS)
+    few = stages[0].thinned(FEW_ROWS).with_few_outputs(FEW_NUMBERS)
     fit, chosen, interruption = _choose(stack, few, max_iter, monitor)
     if few is not stages[0] and not interruption:
         fit = fit.with_more(stages[0])
