@@ -34,10 +34,12 @@ class Numbers:
         Their own jets.
     terms : list of (observed, of_input, of_sensitivity, factor)
         The summands of each observed component of the product of an input and a sensitivity.
+    outputs : Tensor of shape (q,)
+        Those of which anything is known.
     shape : torch.Size
-        Number of observed components, of rows, of outputs.
-    output : Tensor of shape (m,)
-        Which output a number is of.
+        Number of observed components, of rows, and q.
+    known : Tensor of shape (m,)
+        Where the numbers are among those of that shape.
     root_weight : Tensor of shape (m,)
     targets : Tensor of shape (m,)
     """
@@ -45,18 +47,18 @@ class Numbers:
     def __init__(self, rows: JetRows) -> None:
         self.algebra = JetAlgebra(len(rows.targets) - 1 - len(rows.operators), rows.operators)
         self.coordinates = self.algebra.coordinates(rows.coordinates)
-        self._observed = rows.root_weight.any(dim=2).any(dim=1).nonzero()[:, 0]
+        self._components = rows.root_weight.any(dim=2).any(dim=1).nonzero()[:, 0]
+        self.outputs = rows.root_weight.any(dim=1).any(dim=0).nonzero()[:, 0]
         self.terms = [
             (q, *term)
-            for q, component in enumerate(self._observed)
+            for q, component in enumerate(self._components)
             for term in self.algebra.products[component]
         ]
-        root_weight = rows.root_weight[self._observed]
+        root_weight = self._observed(rows.root_weight)
         self.shape = root_weight.shape
         self.known = root_weight.flatten().nonzero()[:, 0]
-        self.output = self.known % self.shape[2]
         self.root_weight = root_weight.take(self.known)
-        self.targets = rows.targets[self._observed].take(self.known)
+        self.targets = self._observed(rows.targets).take(self.known)
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -69,7 +71,7 @@ class Numbers:
 
     def residual(self, jets: Tensor) -> Tensor:
         """Return the weighted residuals (m,) of predictions (C, n, p)."""
-        return (self.targets - jets[self._observed].take(self.known)) * self.root_weight
+        return (self.targets - self._observed(jets).take(self.known)) * self.root_weight
 
     def gather(self, observed: Tensor) -> Tensor:
         """Return the weighted numbers (m,) among observed components, of `shape`."""
@@ -78,6 +80,9 @@ class Numbers:
     def spread(self, numbers: Tensor) -> Tensor:
         """Return weighted numbers (m,) where they belong, 0 elsewhere, of `shape`."""
         return numbers.new_zeros(self.shape).put_(self.known, numbers * self.root_weight)
+
+    def _observed(self, jets: Tensor) -> Tensor:
+        return jets[self._components][..., self.outputs]
 
 
 class Evaluation(NamedTuple):
@@ -184,7 +189,7 @@ class Jacobian:
         return result * self._stack.frequencies.square()
 
     def _add_products(self, gram: Tensor, rows: slice, others: slice) -> None:
-        """Fill a block of the matrix (observed, n, p, observed, n, p) of all rows."""
+        """Fill a block of the matrix of all rows, of the shape of `Numbers` twice."""
         squares = self._stack.layers(self._stack.frequencies.square())
         for layer_input, sensitivity, (square, _) in zip(
             self._inputs, self._sensitivities, squares, strict=True
@@ -202,11 +207,11 @@ class Jacobian:
 
 
 def _sensitivities(stack: SirenStack, numbers: Numbers, evaluation: Evaluation) -> list[Tensor]:
-    """Return the jets (C, n, p, fan_out) of the outputs' derivatives by each layer's sums."""
+    """Return the jets (C, n, q, fan_out) of the known outputs' derivatives by layers' sums."""
     layers = stack.layers(evaluation.parameters)
-    n_outputs = numbers.shape[2]
-    last = numbers.coordinates.new_zeros(*numbers.coordinates.shape[:2], n_outputs, n_outputs)
-    last[0] = torch.eye(n_outputs)
+    known = torch.eye(stack.architecture.n_outputs, dtype=numbers.targets.dtype)[numbers.outputs]
+    last = numbers.coordinates.new_zeros(*numbers.coordinates.shape[:2], *known.shape)
+    last[0] = known
     if len(evaluation.cosines) == len(layers):
         last = numbers.algebra.multiply(last, evaluation.cosines[-1][:, :, None])
     sensitivities = [last]

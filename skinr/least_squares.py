@@ -184,8 +184,10 @@ class LeastSquaresFit:
 
     def noise_of_outputs(self) -> Tensor:
         """Return the standard deviation (p,) of the noise of each output, at weight 1."""
-        numbers = self._numbers
-        return self._model.noise_of_outputs(self._noise, numbers.output, numbers.shape[2])
+        n_known = len(self._numbers.outputs)
+        noise = self._model.noise_of_outputs(self._noise, self._numbers.known % n_known, n_known)
+        n_outputs = self.stack.architecture.n_outputs
+        return noise.new_zeros(n_outputs).index_copy_(0, self._numbers.outputs, noise)
 
     def error_of_unseen(self) -> float:
         """Return the root mean square of what is missed of a number that all others predict."""
