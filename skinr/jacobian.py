@@ -34,10 +34,10 @@ class Numbers:
         Their own jets.
     terms : list of (observed, of_input, of_sensitivity, factor)
         The summands of each observed component of the product of an input and a sensitivity.
-    outputs : Tensor of shape (q,)
+    outputs : Tensor of shape (k,)
         Those of which anything is known.
     shape : torch.Size
-        Number of observed components, of rows, and q.
+        Number of observed components, of rows, and k.
     known : Tensor of shape (m,)
         Where the numbers are among those of that shape.
     root_weight : Tensor of shape (m,)
@@ -207,7 +207,7 @@ class Jacobian:
 
 
 def _sensitivities(stack: SirenStack, numbers: Numbers, evaluation: Evaluation) -> list[Tensor]:
-    """Return the jets (C, n, q, fan_out) of the known outputs' derivatives by layers' sums."""
+    """Return the jets (C, n, k, fan_out) of the known outputs' derivatives by layers' sums."""
     layers = stack.layers(evaluation.parameters)
     known = torch.eye(stack.architecture.n_outputs, dtype=numbers.targets.dtype)[numbers.outputs]
     last = numbers.coordinates.new_zeros(*numbers.coordinates.shape[:2], *known.shape)
