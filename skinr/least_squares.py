@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf, log, sqrt
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -24,13 +25,19 @@ from skinr.training import History
 FIRST_DAMPING = 1e-2
 """As a share of the mean variance that the weights explain."""
 
-LEAST_FACTOR = 1 / 9
+LEAST_FACTOR = 1 / 27
 """Of the damping, after a step that helped as much as expected."""
+
+FAITHFUL = 0.75
+"""Share of the expected gain below which a step is corrected."""
+
+MOST_CORRECTION = 0.375
+"""Length of a correction over that of the step, beyond which it is not trusted."""
 
 MAX_ATTEMPTS = 10
 """Rises of the damping in search of a step that helps."""
 
-REVIEW_INTERVAL = 5
+REVIEW_INTERVAL = 3
 """Steps between two choices of the noise."""
 
 PATIENCE = 2
@@ -45,7 +52,7 @@ falls as the linearisation moves, and may rise after that."""
 
 FEW_NUMBERS = 500
 
-CLOSE_ENOUGH = 0.03
+CLOSE_ENOUGH = 0.01
 """Root mean square of the residuals, over that of unseen rows, below which a fit is done."""
 
 PLAIN_ERROR = 0.05
@@ -78,9 +85,11 @@ class LeastSquaresFit:
     targets the noise :math:`N(0, \sigma^2 / \text{weight})`. With
     :math:`c = \sigma^2 / (m \sigma_w^2)` for m residuals r of the Jacobian J, the fit minimises
     :math:`\|r\|^2 / m + c \|w - w_0\|^2` by damped Gauss-Newton steps ([1]_; the damping is that of
-    [2]_, section 3.2), each solved with the matrix :math:`S = J J^T / m` of the residuals. c is the
-    one under which the linearised model makes the targets most probable ([3]_, section 3; [4]_ for
-    both together).
+    [2]_, section 3.2), each solved with the matrix :math:`S = J J^T / m` of the residuals. A step
+    that gains less than the linearised model expects is corrected for what that has missed: by half
+    the acceleration of [6]_ (section 4), whose second derivative is taken as the difference over
+    the whole step. c is the one under which the linearised model makes the targets most probable
+    ([3]_, section 3; [4]_ for both together).
 
     Parameters
     ----------
@@ -117,6 +126,8 @@ class LeastSquaresFit:
     .. [3] MacKay. Bayesian Interpolation. Neural Computation 4(3), 1992.
     .. [4] Foresee, Hagan. Gauss-Newton Approximation to Bayesian Learning. ICNN 1997.
     .. [5] Fong, Holmes. On the marginal likelihood and cross-validation. Biometrika 107(2), 2020.
+    .. [6] Transtrum, Sethna. Improvements to the Levenberg-Marquardt algorithm for nonlinear
+       least-squares minimization. 2012. arXiv:1201.5885.
     """
 
     def __init__(
@@ -224,18 +235,20 @@ class LeastSquaresFit:
 
     def step(self) -> None:
         """Move the weights once, by a step that lowers the objective, where one can be found."""
-        if self.n_steps % REVIEW_INTERVAL == 0:
+        if not self._reviews:
             self.review()
         self.losses.append(self.loss)
-        before, rise = self._objective(self._at), 2.0
+        self._move()
+        if self.n_steps % REVIEW_INTERVAL == 0 or self.loss <= self._close_enough:
+            self.review()
+
+    def _move(self) -> None:
+        """Accept a step that lowers the objective, with as much damping as that needs."""
+        rise = 2.0
         for _ in range(MAX_ATTEMPTS):
             factor = self._model.factor(self._noise + self._damping)
             if factor is not None:
-                parameters, expected_loss = self._propose(factor)
-                trial = self._evaluate(parameters)
-                after = self._objective(trial)
-                expected = after - trial.loss + expected_loss
-                gain = (before - after) / max(before - expected, TINY)
+                trial, gain = self._try(factor)
                 if gain > 0:
                     self._damping *= max(LEAST_FACTOR, 1 - (2 * min(gain, 1.0) - 1) ** 3)
                     self._accept(trial)
@@ -257,15 +270,38 @@ class LeastSquaresFit:
         self._model = LinearModel(self._jacobian.gram(), target)
 
     def _objective(self, evaluation: Evaluation) -> float:
-        moved = (evaluation.parameters - self._start) / self.stack.frequencies
-        return evaluation.loss + self._noise * moved.square().sum().item()
+        moved = self._length(evaluation.parameters - self._start)
+        return evaluation.loss + self._noise * moved**2
 
-    def _propose(self, factor: Tensor) -> tuple[Tensor, float]:
-        """Return where a damped step leads, and what loss the linearised model expects there."""
+    def _length(self, direction: Tensor) -> float:
+        """Return the length of a direction of the folded parameters, in those of the prior."""
+        return float((direction / self.stack.frequencies).norm())
+
+    def _try(self, factor: Tensor) -> tuple[Evaluation, float]:
+        """Return where a damped step leads, and what it gains over what is expected of it."""
+        step, expected_residual = self._propose(factor)
+        trial = self._evaluate(self._at.parameters + step)
+        before, after = self._objective(self._at), self._objective(trial)
+        expected = after - trial.loss + float(expected_residual.square().mean())
+        expected_fall = max(before - expected, TINY)
+        if before - after < FAITHFUL * expected_fall:
+            correction = self._solve(factor, trial.residual - expected_residual)[0]
+            if self._length(correction) <= MOST_CORRECTION * self._length(step):
+                corrected = self._evaluate(trial.parameters + correction)
+                trial, after = min(
+                    (trial, after), (corrected, self._objective(corrected)), key=itemgetter(1)
+                )
+        return trial, (before - after) / expected_fall
+
+    def _propose(self, factor: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a damped step, and what residual the linearised model expects after it."""
         total = self._noise + self._damping
         shrink = self._noise / total
-        moved = self._at.parameters - self._start
         target = self._at.residual + shrink * self._explained
+        step, solved = self._solve(factor, target)
+        return step - shrink * (self._at.parameters - self._start), total * solved
+
+    def _solve(self, factor: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what explains a change of the predictions, damped, and the solution behind it."""
         solved = torch.cholesky_solve(target[:, None], factor)[:, 0]
-        step = self._jacobian.transpose_times(solved) / len(solved) - shrink * moved
-        return self._at.parameters + step, float((total * solved).square().mean())
+        return self._jacobian.transpose_times(solved) / len(solved), solved

@@ -21,7 +21,7 @@ FEW_NUMBERS = 1000
 FAR_BEHIND = 0.5
 """In nats for each number that is fitted: too much for a network of a race."""
 
-PROBATION = 10
+PROBATION = 9
 """Steps after which a network of lower frequency must not be hopeless."""
 
 HOPELESS = 2.0

@@ -7,7 +7,7 @@ from skinr import SirenRegressor
 from skinr.frequency import CANDIDATES
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
-from skinr.most_probable import descend, fit_most_probable, race, settle
+from skinr.most_probable import PROBATION, descend, fit_most_probable, race, settle
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
 from skinr.training import Monitor
@@ -59,7 +59,7 @@ def logistic(x):
 @pytest.mark.accuracy
 @pytest.mark.parametrize(
     ("function", "random_state", "highest"),
-    [(pole, 7, 1e-3), (logistic, 0, 1e-4), (logistic, 8, 3e-5)],
+    [(pole, 5, 3e-4), (logistic, 0, 1e-4), (logistic, 8, 3e-5)],
 )
 def test_gaps_between_exact_rows_are_filled_by_low_frequencies(function, random_state, highest):
     """At first, and by the evidence alone, higher ones look better."""
@@ -71,7 +71,7 @@ def test_gaps_between_exact_rows_are_filled_by_low_frequencies(function, random_
 
 
 def test_the_evidence_of_those_that_were_tried_is_not_larger():
-    omegas = [1.0, 2.0, 4.0, 8.0, 16.0]
+    omegas = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
     rows = rows_of(60, noise=0.1)
     fit, chosen, _ = fit_most_probable(stack_of(omegas), [rows], 100, Monitor())
     fit.review()
@@ -122,7 +122,7 @@ def test_hopeless_fits_are_left():
     rows = rows_of(60)
     fit = LeastSquaresFit(stack_of([3.0]), rows)
     settle(fit, 100, Monitor(), least_merit=1e9)
-    assert fit.n_steps == 10
+    assert fit.n_steps == PROBATION
 
 
 def test_networks_are_compared_before_they_have_converged():
