@@ -285,8 +285,9 @@ class LeastSquaresFit:
         expected = after - trial.loss + float(expected_residual.square().mean())
         expected_fall = max(before - expected, TINY)
         if before - after < FAITHFUL * expected_fall:
-            correction = self._solve(factor, trial.residual - expected_residual)[0]
-            if self._length(correction) <= MOST_CORRECTION * self._length(step):
+            missed = trial.residual - expected_residual
+            correction = self._correction(factor, missed, MOST_CORRECTION * self._length(step))
+            if correction is not None:
                 corrected = self._evaluate(trial.parameters + correction)
                 trial, after = min(
                     (trial, after), (corrected, self._objective(corrected)), key=itemgetter(1)
@@ -297,11 +298,21 @@ class LeastSquaresFit:
         """Return a damped step, and what residual the linearised model expects after it."""
         total = self._noise + self._damping
         shrink = self._noise / total
-        target = self._at.residual + shrink * self._explained
-        step, solved = self._solve(factor, target)
-        return step - shrink * (self._at.parameters - self._start), total * solved
+        solved = _solve(factor, self._at.residual + shrink * self._explained)
+        step = self._direction(solved) - shrink * (self._at.parameters - self._start)
+        return step, total * solved
 
-    def _solve(self, factor: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what explains a change of the predictions, damped, and the solution behind it."""
-        solved = torch.cholesky_solve(target[:, None], factor)[:, 0]
-        return self._jacobian.transpose_times(solved) / len(solved), solved
+    def _correction(self, factor: Tensor, missed: Tensor, most: float) -> Tensor | None:
+        """Return what explains the residual that a step has missed, unless that is too long."""
+        solved = _solve(factor, missed)
+        explained = missed - (self._noise + self._damping) * solved
+        squared_length = float(solved @ explained) / len(solved)
+        return self._direction(solved) if squared_length <= most**2 else None
+
+    def _direction(self, solved: Tensor) -> Tensor:
+        """Return the change of the folded parameters that a solution of the rows stands for."""
+        return self._jacobian.transpose_times(solved) / len(solved)
+
+
+def _solve(factor: Tensor, target: Tensor) -> Tensor:
+    return torch.cholesky_solve(target[:, None], factor)[:, 0]
