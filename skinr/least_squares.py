@@ -40,15 +40,18 @@ MAX_ATTEMPTS = 10
 REVIEW_INTERVAL = 3
 """Steps between two choices of the noise."""
 
-PATIENCE = 2
+PATIENCE = 4
 """Reviews in which the objective must fall by `LEAST_GAIN`."""
 
 LEAST_GAIN = 0.25
 """In nats, for up to `FEW_NUMBERS` to fit: steps of more must gain in proportion."""
 
+SETTLING = 2
+"""Reviews in which the merit must change by `LEAST_CHANGE`."""
+
 LEAST_CHANGE = 0.1
-"""Of the merit in as many reviews, in nats for each number, while it may still change ranks: it
-falls as the linearisation moves, and may rise after that."""
+"""In nats for each number, while it may still change ranks: it falls as the linearisation moves, and
+may rise after that."""
 
 FEW_NUMBERS = 500
 
@@ -172,8 +175,8 @@ class LeastSquaresFit:
     @property
     def has_settled(self) -> bool:
         """Whether more steps would hardly change how it compares with other networks."""
-        recent = self._merits[-PATIENCE - 1 :]
-        return len(recent) > PATIENCE and max(recent) - min(recent) < LEAST_CHANGE
+        recent = self._merits[-SETTLING - 1 :]
+        return len(recent) > SETTLING and max(recent) - min(recent) < LEAST_CHANGE
 
     @property
     def noise(self) -> float:

@@ -82,6 +82,15 @@ def test_the_evidence_of_those_that_were_tried_is_not_larger():
     assert lower.evidence <= fit.evidence
 
 
+def test_a_slow_descent_is_not_taken_for_its_end():
+    random = np.random.default_rng(0)
+    X = random.uniform(-1, 1, (300, 1))
+    y = np.sin(10 * (X[:, 0] + 1) ** 2)
+    model = SirenRegressor(random_state=61).fit(X, y)
+    new = random.uniform(-1, 1, (2000, 1))
+    assert model.score(new, np.sin(10 * (new[:, 0] + 1) ** 2)) > 1 - 1e-6
+
+
 def test_larger_tables_are_begun_with_a_few_rows():
     rows = rows_of(700, noise=0.1)
     seen = []
