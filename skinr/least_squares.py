@@ -50,8 +50,8 @@ SETTLING = 2
 """Reviews in which the merit must change by `LEAST_CHANGE`."""
 
 LEAST_CHANGE = 0.1
-"""In nats for each number, while it may still change ranks: it falls as the linearisation moves, and
-may rise after that."""
+"""In nats for each number, while it may still change ranks: it falls as the linearisation moves,
+and may rise after that."""
 
 FEW_NUMBERS = 500
 
