@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf, log, sqrt
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -90,9 +89,9 @@ class LeastSquaresFit:
     :math:`\|r\|^2 / m + c \|w - w_0\|^2` by damped Gauss-Newton steps ([1]_; the damping is that of
     [2]_, section 3.2), each solved with the matrix :math:`S = J J^T / m` of the residuals. A step
     that gains less than the linearised model expects is corrected for what that has missed: by half
-    the acceleration of [6]_ (section 4), whose second derivative is taken as the difference over
+    the acceleration of [3]_ (section 4), whose second derivative is taken as the difference over
     the whole step. c is the one under which the linearised model makes the targets most probable
-    ([3]_, section 3; [4]_ for both together).
+    ([4]_, section 3; [5]_ for both together).
 
     Parameters
     ----------
@@ -117,7 +116,7 @@ class LeastSquaresFit:
     merit : float
         What networks are compared by, likewise: `evidence`, less half the logarithm of
         :meth:`error_of_unseen` as far as that is plain. The evidence is how well the rows predict
-        each other on average over all numbers of rows, the error how well all but one do ([5]_):
+        each other on average over all numbers of rows, the error how well all but one do ([6]_):
         where rows are exact, few of them far apart, the evidence alone prefers networks of high
         frequency that fill gaps badly.
 
@@ -126,11 +125,11 @@ class LeastSquaresFit:
     .. [1] Marquardt. An Algorithm for Least-Squares Estimation of Nonlinear Parameters. Journal of
        SIAM 11(2), 1963.
     .. [2] Madsen, Nielsen, Tingleff. Methods for Non-Linear Least Squares Problems. DTU, 2004.
-    .. [3] MacKay. Bayesian Interpolation. Neural Computation 4(3), 1992.
-    .. [4] Foresee, Hagan. Gauss-Newton Approximation to Bayesian Learning. ICNN 1997.
-    .. [5] Fong, Holmes. On the marginal likelihood and cross-validation. Biometrika 107(2), 2020.
-    .. [6] Transtrum, Sethna. Improvements to the Levenberg-Marquardt algorithm for nonlinear
+    .. [3] Transtrum, Sethna. Improvements to the Levenberg-Marquardt algorithm for nonlinear
        least-squares minimization. 2012. arXiv:1201.5885.
+    .. [4] MacKay. Bayesian Interpolation. Neural Computation 4(3), 1992.
+    .. [5] Foresee, Hagan. Gauss-Newton Approximation to Bayesian Learning. ICNN 1997.
+    .. [6] Fong, Holmes. On the marginal likelihood and cross-validation. Biometrika 107(2), 2020.
     """
 
     def __init__(
@@ -292,9 +291,8 @@ class LeastSquaresFit:
             correction = self._correction(factor, missed, MOST_CORRECTION * self._length(step))
             if correction is not None:
                 corrected = self._evaluate(trial.parameters + correction)
-                trial, after = min(
-                    (trial, after), (corrected, self._objective(corrected)), key=itemgetter(1)
-                )
+                if self._objective(corrected) < after:
+                    trial, after = corrected, self._objective(corrected)
         return trial, (before - after) / expected_fall
 
     def _propose(self, factor: Tensor) -> tuple[Tensor, Tensor]:
