@@ -40,13 +40,11 @@ REVIEW_INTERVAL = 3
 """Steps between two choices of the noise."""
 
 PATIENCE = 4
-"""Reviews in which the objective must fall by `LEAST_GAIN`."""
+"""Reviews in which the objective must fall by `LEAST_GAIN`, or the merit change by `LEAST_CHANGE`;
+in half as many one of 50 random states takes a slow descent for its end."""
 
 LEAST_GAIN = 0.25
 """In nats, for up to `FEW_NUMBERS` to fit: steps of more must gain in proportion."""
-
-SETTLING = 2
-"""Reviews in which the merit must change by `LEAST_CHANGE`."""
 
 LEAST_CHANGE = 0.1
 """In nats for each number, while it may still change ranks: it falls as the linearisation moves,
@@ -174,8 +172,8 @@ class LeastSquaresFit:
     @property
     def has_settled(self) -> bool:
         """Whether more steps would hardly change how it compares with other networks."""
-        recent = self._merits[-SETTLING - 1 :]
-        return len(recent) > SETTLING and max(recent) - min(recent) < LEAST_CHANGE
+        recent = self._merits[-PATIENCE - 1 :]
+        return len(recent) > PATIENCE and max(recent) - min(recent) < LEAST_CHANGE
 
     @property
     def noise(self) -> float:

@@ -91,6 +91,15 @@ def test_a_slow_descent_is_not_taken_for_its_end():
     assert model.score(new, np.sin(10 * (new[:, 0] + 1) ** 2)) > 1 - 1e-6
 
 
+@pytest.mark.accuracy
+def test_a_lower_frequency_is_given_time_to_show_what_it_can_do():
+    random = np.random.default_rng(0)
+    X = random.uniform(-1, 1, (200, 2))
+    model = SirenRegressor(random_state=0).fit(X, ripples(X))
+    new = random.uniform(-1, 1, (2000, 2))
+    assert model.score(new, ripples(new)) > 1 - 1e-2
+
+
 def test_larger_tables_are_begun_with_a_few_rows():
     rows = rows_of(700, noise=0.1)
     seen = []
