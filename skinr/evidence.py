@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from math import inf, log
 from typing import NamedTuple
 
@@ -35,7 +35,6 @@ class LinearModel(NamedTuple):
     References
     ----------
     .. [1] MacKay. Bayesian Interpolation. Neural Computation 4(3), 1992.
-    .. [2] Rasmussen, Williams. Gaussian Processes for Machine Learning. MIT Press 2006.
     """
 
     gram: Tensor
@@ -80,47 +79,66 @@ class LinearModel(NamedTuple):
                 return best, evidence(best)
             best = better
 
-    def leave_one_out(self, noise: float) -> tuple[Tensor, Tensor]:
-        """Return :math:`K^{-1} t` and the diagonal of :math:`K^{-1}`, both (m,).
-
-        The noise is as much larger as float64 needs.
-        """
+    def explain(self, noise: float) -> Explanation:
+        """Return what becomes of the targets, under as much more noise as float64 needs."""
         factors = (self.factor(noise * 10.0**rise) for rise in range(MOST_RISES))
         factor = next(factor for factor in factors if factor is not None)
-        solved = torch.cholesky_solve(self.target[:, None], factor)[:, 0]
-        return solved, torch.cholesky_inverse(factor).diagonal()
+        return Explanation(factor, self.target, noise)
 
-    def error_of_unseen(self, noise: float) -> float:
-        r"""Return the root mean square of what is missed of a number that all others predict.
 
-        :math:`[K^{-1} t]_i / [K^{-1}]_{ii}` for number i ([2]_, section 5.4.2).
+class Explanation:
+    """What a :class:`LinearModel` makes of its targets under a noise.
+
+    Parameters
+    ----------
+    factor : Tensor of shape (m, m)
+        The Cholesky factor of K.
+    target : Tensor of shape (m,)
+    noise : float
+        c.
+
+    References
+    ----------
+    .. [1] Rasmussen, Williams. Gaussian Processes for Machine Learning. MIT Press 2006.
+    """
+
+    def __init__(self, factor: Tensor, target: Tensor, noise: float) -> None:
+        self._factor = factor
+        self._solved = torch.cholesky_solve(target[:, None], factor)[:, 0]
+        self._noise = noise
+        self.variance = float((self._solved * target).mean())
+        r"""The one that is free: :math:`t^T K^{-1} t / m`."""
+
+    @property
+    def least_objective(self) -> float:
+        r"""The least of :math:`\|r\|^2 / m + c \|w\|^2`, for weights w and residuals r."""
+        return self._noise * self.variance
+
+    @cached_property
+    def error_of_unseen(self) -> float:
+        r"""The root mean square of what is missed of a number that all others predict.
+
+        :math:`[K^{-1} t]_i / [K^{-1}]_{ii}` for number i ([1]_, section 5.4.2).
         """
-        solved, diagonal = self.leave_one_out(noise)
-        return float((solved / diagonal).square().mean().sqrt())
+        return float((self._solved / self._diagonal).square().mean().sqrt())
 
-    def variance_of_functions(self, noise: float) -> float:
-        r"""Return the mean variance that the weights give the values.
-
-        :math:`t^T K^{-1} t / m` times the scale: the variance that the evidence takes.
-        """
-        solved, _ = self.leave_one_out(noise)
-        return float((solved * self.target).mean()) * self.scale
-
-    def noise_of_outputs(self, noise: float, output: Tensor, n_outputs: int) -> Tensor:
+    def noise_of_outputs(self, output: Tensor, n_outputs: int) -> Tensor:
         r"""Return the standard deviation (p,) of the noise of each output, at weight 1.
 
         Residuals are :math:`c K^{-1} t`, of covariance :math:`\sigma^2 c K^{-1}`.
 
         Parameters
         ----------
-        noise : float
-            c.
         output : Tensor of shape (m,)
             Which output a target is of.
         n_outputs : int
             p.
         """
-        solved, diagonal = self.leave_one_out(noise)
-        sums = solved.new_zeros(2, n_outputs)
-        sums.index_add_(1, output, torch.stack([solved.square(), diagonal]))
-        return (noise * sums[0] / sums[1]).sqrt()
+        sums = self._solved.new_zeros(2, n_outputs)
+        sums.index_add_(1, output, torch.stack([self._solved.square(), self._diagonal]))
+        return (self._noise * sums[0] / sums[1]).sqrt()
+
+    @cached_property
+    def _diagonal(self) -> Tensor:
+        """That of the inverse of K."""
+        return torch.cholesky_inverse(self._factor).diagonal()

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skinr.evidence import NOISES, TINY, LinearModel
+from skinr.evidence import NOISES, TINY, Explanation, LinearModel
 from skinr.jacobian import Evaluation, Jacobian, Numbers, evaluate_jets
 from skinr.jet_rows import JetRows
 from skinr.network import SirenStack
@@ -44,7 +44,9 @@ PATIENCE = 4
 in half as many one of 50 random states takes a slow descent for its end."""
 
 LEAST_GAIN = 0.25
-"""In nats, for up to `FEW_NUMBERS` to fit: steps of more must gain in proportion."""
+"""In nats, for up to `FEW_NUMBERS` to fit: steps of more must gain in proportion. And where the
+linearised model expects more nats than one, as many times less: many rows in a period of an
+oscillation are reached by a hundred small steps."""
 
 LEAST_CHANGE = 0.1
 """In nats for each number, while it may still change ranks: it falls as the linearisation moves,
@@ -150,6 +152,7 @@ class LeastSquaresFit:
         self._accept(self._evaluate(stack.parameters.clone()))
         self._damping = FIRST_DAMPING * self._model.scale
         self._reviews: list[float] = []
+        self._expected_gain = 0.0
         self._merits: list[float] = []
         self._reviewed_at: int | None = None
         self._noise_index: int | None = None
@@ -167,6 +170,7 @@ class LeastSquaresFit:
             return True
         recent = self._reviews[-PATIENCE - 1 :]
         least = LEAST_GAIN * max(1.0, len(self._numbers) / FEW_NUMBERS)
+        least /= max(1.0, self._expected_gain)
         return len(recent) > PATIENCE and recent[0] - min(recent[1:]) < least
 
     @property
@@ -191,18 +195,18 @@ class LeastSquaresFit:
 
     def variance_of_functions(self) -> float:
         """Return the mean variance that the prior gives the values."""
-        return self._model.variance_of_functions(self._noise)
+        return self._explain().variance * self._model.scale
 
     def noise_of_outputs(self) -> Tensor:
         """Return the standard deviation (p,) of the noise of each output, at weight 1."""
         n_known = len(self._numbers.outputs)
-        noise = self._model.noise_of_outputs(self._noise, self._numbers.known % n_known, n_known)
+        noise = self._explain().noise_of_outputs(self._numbers.known % n_known, n_known)
         n_outputs = self.stack.architecture.n_outputs
         return noise.new_zeros(n_outputs).index_copy_(0, self._numbers.outputs, noise)
 
     def error_of_unseen(self) -> float:
         """Return the root mean square of what is missed of a number that all others predict."""
-        return self._model.error_of_unseen(self._noise)
+        return self._explain().error_of_unseen
 
     def with_more(self, rows: JetRows) -> LeastSquaresFit:
         """Return a fit that goes on from here, with more rows of the same table."""
@@ -220,13 +224,23 @@ class LeastSquaresFit:
         else:
             best, self.evidence = self._model.most_probable_noise(self._noise_index)
             self._noise_index, self._noise = best, NOISES[best] * self._model.scale
-            error = self.error_of_unseen()
-            if self.loss < CLOSE_ENOUGH**2 * self._power:
-                self._close_enough = (CLOSE_ENOUGH * error) ** 2
-            plain = min(error, PLAIN_ERROR * sqrt(self._power))
-            self.merit = self.evidence - log(max(plain, TINY)) / 2
-            self._merits.append(self.merit)
-        self._reviews.append(log(max(self._objective(self._at), TINY)))
+        explanation = self._explain()
+        if self._found is None:
+            self._judge(explanation.error_of_unseen)
+        objective = log(max(self._objective(self._at), TINY))
+        self._expected_gain = objective - log(max(explanation.least_objective, TINY))
+        self._reviews.append(objective)
+
+    def _explain(self) -> Explanation:
+        return self._model.explain(self._noise)
+
+    def _judge(self, error_of_unseen: float) -> None:
+        """Set the merit, and what is close enough."""
+        if self.loss < CLOSE_ENOUGH**2 * self._power:
+            self._close_enough = (CLOSE_ENOUGH * error_of_unseen) ** 2
+        plain = min(error_of_unseen, PLAIN_ERROR * sqrt(self._power))
+        self.merit = self.evidence - log(max(plain, TINY)) / 2
+        self._merits.append(self.merit)
 
     @property
     def n_steps(self) -> int:

@@ -80,18 +80,29 @@ def descend(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None
     return None
 
 
+def advance(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None:
+    """Take the steps up to the next review, and return what interrupted them."""
+    next_review = min(max_iter, len(fit.losses) + REVIEW_INTERVAL)
+    interruption = descend(fit, next_review, monitor)
+    fit.review()
+    return interruption
+
+
 def settle(
     fit: LeastSquaresFit, max_iter: int, monitor: Monitor, least_merit: float = -inf
 ) -> str | None:
     """Take steps until the merit is plain or hopeless, and return what interrupted the fit."""
     interruption = None
-    while len(fit.losses) < max_iter and not (interruption or fit.has_converged or fit.has_settled):
+    while not (interruption or _is_plain(fit, max_iter)):
         if fit.n_steps >= PROBATION and fit.merit < least_merit:
             break
-        next_review = min(max_iter, len(fit.losses) + REVIEW_INTERVAL)
-        interruption = descend(fit, next_review, monitor)
-        fit.review()
+        interruption = advance(fit, max_iter, monitor)
     return interruption
+
+
+def _is_plain(fit: LeastSquaresFit, max_iter: int) -> bool:
+    """Return whether the merit of a fit is what it will be."""
+    return len(fit.losses) >= max_iter or fit.has_converged or fit.has_settled
 
 
 def race(
@@ -105,10 +116,7 @@ def race(
     best, failures, interruption = len(stack) - 1, 0, None
     for k in reversed(range(len(stack))):
         fits[k] = LeastSquaresFit(stack.take(k), rows)
-        if len(stack) == 1:
-            break
-        interruption = descend(fits[k], min(REVIEW_INTERVAL, max_iter), monitor)
-        fits[k].review()
+        interruption = advance(fits[k], max_iter, monitor)
         failures = failures + 1 if fits[k].merit < fits[best].merit - FAR_BEHIND else 0
         if fits[k].merit > fits[best].merit:
             best = k
@@ -125,8 +133,9 @@ def _choose(
     A low frequency shows late what it can do: the network must bend far from its linearisation.
     """
     fits, best, interruption = race(stack, rows, max_iter, monitor)
-    if best > 0 and not interruption:
-        interruption = settle(fits[best], max_iter, monitor)
+    while not (interruption or _is_plain(fits[best], max_iter)):
+        interruption = advance(fits[best], max_iter, monitor)
+        best = max(fits, key=lambda k: fits[k].merit)
     failures = 0
     for k in reversed(range(best)):
         if interruption or failures == MOST_FAILURES:
