@@ -54,6 +54,13 @@ and may rise after that."""
 
 FEW_NUMBERS = 500
 
+MOST_LEFT = 0.1
+"""Share of the mean squared target that the residuals have where a fit explains most of it."""
+
+PLAIN_FUNCTION = 0.25
+"""In nats for each number: by how much a network makes the targets more probable than noise would,
+where they show a function."""
+
 CLOSE_ENOUGH = 0.01
 """Root mean square of the residuals, over that of unseen rows, below which a fit is done."""
 
@@ -114,8 +121,10 @@ class LeastSquaresFit:
         Logarithm of the probability of the targets as of the last :meth:`review`, in nats for each
         and but for a constant.
     merit : float
-        What networks are compared by, likewise: `evidence`, less half the logarithm of
-        :meth:`error_of_unseen` as far as that is plain. The evidence is how well the rows predict
+        How well a network suits the targets, likewise: `evidence`, less half the logarithm of
+        :meth:`error_of_unseen` as far as that is plain. Both are those of the linearised model, and
+        promises until the fit is where that expects it to be: of one that has stopped elsewhere the
+        objective takes the place of the least one. The evidence is how well the rows predict
         each other on average over all numbers of rows, the error how well all but one do ([6]_):
         where rows are exact, few of them far apart, the evidence alone prefers networks of high
         frequency that fill gaps badly.
@@ -153,6 +162,7 @@ class LeastSquaresFit:
         self._damping = FIRST_DAMPING * self._model.scale
         self._reviews: list[float] = []
         self._expected_gain = 0.0
+        self._has_shown_a_function = False
         self._merits: list[float] = []
         self._reviewed_at: int | None = None
         self._noise_index: int | None = None
@@ -174,10 +184,24 @@ class LeastSquaresFit:
         return len(recent) > PATIENCE and recent[0] - min(recent[1:]) < least
 
     @property
+    def _has_arrived(self) -> bool:
+        """Whether most is explained that the linearised model expects to be."""
+        return self._expected_gain < 1 or self.loss < MOST_LEFT * self._power
+
+    @property
     def has_settled(self) -> bool:
         """Whether more steps would hardly change how it compares with other networks."""
         recent = self._merits[-PATIENCE - 1 :]
-        return len(recent) > PATIENCE and max(recent) - min(recent) < LEAST_CHANGE
+        is_steady = len(recent) > PATIENCE and max(recent) - min(recent) < LEAST_CHANGE
+        return is_steady and self._has_arrived
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What networks are compared by: where one has shown a function, none that sees noise wins.
+
+        Fast oscillations are so improbable for a network that in the end noise is less so.
+        """
+        return self._has_shown_a_function, self.merit
 
     @property
     def noise(self) -> float:
@@ -225,11 +249,11 @@ class LeastSquaresFit:
             best, self.evidence = self._model.most_probable_noise(self._noise_index)
             self._noise_index, self._noise = best, NOISES[best] * self._model.scale
         explanation = self._explain()
-        if self._found is None:
-            self._judge(explanation.error_of_unseen)
         objective = log(max(self._objective(self._at), TINY))
         self._expected_gain = objective - log(max(explanation.least_objective, TINY))
         self._reviews.append(objective)
+        if self._found is None:
+            self._judge(explanation.error_of_unseen)
 
     def _explain(self) -> Explanation:
         return self._model.explain(self._noise)
@@ -240,7 +264,11 @@ class LeastSquaresFit:
             self._close_enough = (CLOSE_ENOUGH * error_of_unseen) ** 2
         plain = min(error_of_unseen, PLAIN_ERROR * sqrt(self._power))
         self.merit = self.evidence - log(max(plain, TINY)) / 2
+        if self.has_converged and not self._has_arrived:
+            self.merit -= self._expected_gain / 2
         self._merits.append(self.merit)
+        over_noise = self.evidence + log(max(self._power, TINY)) / 2
+        self._has_shown_a_function |= over_noise > PLAIN_FUNCTION
 
     @property
     def n_steps(self) -> int:

@@ -118,7 +118,7 @@ def race(
         fits[k] = LeastSquaresFit(stack.take(k), rows)
         interruption = advance(fits[k], max_iter, monitor)
         failures = failures + 1 if fits[k].merit < fits[best].merit - FAR_BEHIND else 0
-        if fits[k].merit > fits[best].merit:
+        if fits[k].rank > fits[best].rank:
             best = k
         if interruption or failures == MOST_FAILURES:
             break
@@ -128,14 +128,15 @@ def race(
 def _choose(
     stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
 ) -> tuple[LeastSquaresFit, int, str | None]:
-    """Fit the winner of a race, or one of lower frequency as long as these are better.
+    """Fit the network that is ahead when it is plain what it comes to, or a better one.
 
-    A low frequency shows late what it can do: the network must bend far from its linearisation.
+    Merits fall as a network leaves its initial weights, and others are ahead then. Those of lower
+    frequency are tried as long as they are better: they show late what they can do.
     """
     fits, best, interruption = race(stack, rows, max_iter, monitor)
     while not (interruption or _is_plain(fits[best], max_iter)):
         interruption = advance(fits[best], max_iter, monitor)
-        best = max(fits, key=lambda k: fits[k].merit)
+        best = max(fits, key=lambda k: fits[k].rank)
     failures = 0
     for k in reversed(range(best)):
         if interruption or failures == MOST_FAILURES:
@@ -144,6 +145,6 @@ def _choose(
             fits[k] = LeastSquaresFit(stack.take(k), rows)
         interruption = settle(fits[k], max_iter, monitor, fits[best].merit - HOPELESS)
         failures += 1
-        if fits[k].merit > fits[best].merit:
+        if fits[k].rank > fits[best].rank:
             best, failures = k, 0
     return fits[best], best, interruption or descend(fits[best], max_iter, monitor)
