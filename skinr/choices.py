@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from math import inf, sqrt
+from math import inf, pi, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skinr.frequency import candidate_frequencies, omega_0_from_density
+from skinr.frequency import (
+    Frequencies,
+    candidate_frequencies,
+    frequencies_from_spectrum,
+    spectral_edge,
+)
+from skinr.most_probable import FEW_ROWS
 from skinr.network import SirenStack
 from skinr.rows import Table
 from skinr.stored_rows import MAX_COPIED_SIZE
@@ -89,6 +95,9 @@ ROWS_TO_LEARN_FROM = 700_000
 """With fewer rows a network that was fitted to some learns the more slowly from all, in proportion
 to the square root of their number: it would only learn their noise."""
 
+FEWEST_ROWS_A_PERIOD = 5
+"""Of an oscillation that least squares on a part of the rows can find."""
+
 GRID_SAMPLE = 10_000
 """Rows by which a grid is recognised."""
 
@@ -98,7 +107,7 @@ MOST_NUMBERS_AT_ALL = 20_000
 
 
 def choose_solver(
-    regressor: SirenRegressor, table: Table, layout: Layout, *, is_piece: bool
+    regressor: SirenRegressor, table: Table, layout: Layout, edge: float, *, is_piece: bool
 ) -> str:
     """Return "lm", "adam" or "soap".
 
@@ -113,7 +122,7 @@ def choose_solver(
         return regressor.solver
     obstacles = _obstacles_to_lm(regressor, table, layout)
     if regressor.solver == "auto":
-        if not obstacles and _suits_lm(regressor, table, layout):
+        if not obstacles and _suits_lm(regressor, table, layout, edge):
             return "lm"
         return "soap" if _suits_soap(regressor, table, layout) else "adam"
     if obstacles:
@@ -137,8 +146,10 @@ def _obstacles_to_lm(regressor: SirenRegressor, table: Table, layout: Layout) ->
     return [name for name, is_there in obstacles.items() if is_there]
 
 
-def _suits_lm(regressor: SirenRegressor, table: Table, layout: Layout) -> bool:
+def _suits_lm(regressor: SirenRegressor, table: Table, layout: Layout, edge: float) -> bool:
     n_numbers = _count_numbers(regressor, table, layout)
+    if len(table.X) > FEW_ROWS and not _few_rows_show(edge):
+        return False
     is_usual = not layout.has_derivatives and not _is_on_grid(table)
     most = MOST_NUMBERS_FOR_LM if is_usual else MOST_OTHER_NUMBERS_FOR_LM
     return n_numbers <= most and regressor.alpha == 0
@@ -163,7 +174,7 @@ def _suits_soap(regressor: SirenRegressor, table: Table, layout: Layout) -> bool
     )
 
 
-def may_begin_with_few(regressor: SirenRegressor, table: Table, solver: str) -> bool:
+def may_begin_with_few(regressor: SirenRegressor, table: Table, solver: str, edge: float) -> bool:
     """Return whether least squares on a few rows may come first.
 
     Not for pixels: a few hundred of them explain no photograph, and a fraction of a percent of the
@@ -178,6 +189,7 @@ def may_begin_with_few(regressor: SirenRegressor, table: Table, solver: str) -> 
         and regressor.n_estimators == 1
         and table.X.size + table.y.size <= MAX_COPIED_SIZE
         and not _is_on_grid(table)
+        and _few_rows_show(edge)
     )
 
 
@@ -229,15 +241,46 @@ def head_start(regressor: SirenRegressor, solver: str, n_visits: float) -> float
 
 
 def choose_frequencies(
-    regressor: SirenRegressor, table: Table, layout: Layout, solver: str, start: float
-) -> list[float]:
-    """Return the frequencies that a new network may have, with this head start."""
+    regressor: SirenRegressor, table: Table, layout: Layout, solver: str, start: float, edge: float
+) -> list[Frequencies]:
+    """Return the frequencies that a new network may have.
+
+    Parameters
+    ----------
+    regressor : SirenRegressor
+    table : Table
+    layout : Layout
+    solver : {"lm", "adam", "soap"}
+    start : float
+        The head start.
+    edge : float
+        Of the spectrum.
+    """
     if regressor.omega_0 != "auto":
-        return [float(regressor.omega_0)]
-    if solver == "lm":
+        omega_0 = float(regressor.omega_0)
+        found = [Frequencies(omega_0, omega_0)]
+    elif solver == "lm":
         lowest = LOWEST_FOR_DERIVATIVES if layout.has_derivatives else 0.0
-        return [omega_0 for omega_0 in candidate_frequencies(table.X) if omega_0 >= lowest]
-    return [omega_0_from_density(table.X) * start]
+        candidates = candidate_frequencies(table.X, edge)
+        found = [candidate for candidate in candidates if candidate.first >= lowest]
+    else:
+        first, hidden = frequencies_from_spectrum(table.X, edge)
+        found = [Frequencies(first * start, hidden * start)]
+    if regressor.hidden_omega_0 is None:
+        return found
+    return [Frequencies(first, float(regressor.hidden_omega_0)) for first, _ in found]
+
+
+def edge_of_spectrum(table: Table, layout: Layout) -> float:
+    """Return the edge of the spectrum of values of one variable, 0 of others."""
+    if layout.has_derivatives or table.X.size + table.y.size > MAX_COPIED_SIZE:
+        return 0.0
+    return spectral_edge(table.X, table.y)
+
+
+def _few_rows_show(edge: float) -> bool:
+    """Return whether oscillations so fast can be told from noise by the rows of a race."""
+    return pi * FEW_ROWS >= FEWEST_ROWS_A_PERIOD * edge
 
 
 def choose_weight_scale(

@@ -1,6 +1,9 @@
-"""Choosing omega_0 from data."""
+"""Choosing frequencies from data."""
 
 from __future__ import annotations
+
+from math import pi
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,36 @@ The lowest suit what is nearly a polynomial, in noise and in several variables a
 
 MOST_OVER_DENSITY = 8.0
 """The highest candidate, in units of what as many rows can bear in general."""
+
+EDGE = 0.95
+"""Share of the power of a spectrum below its edge."""
+
+FLOOR = 10.0
+"""Powers that are no noise, in units of the median of all: of a thousand of noise one is higher."""
+
+LEAST_PLAIN_POWER = 0.25
+"""Share of the power that must be no noise for a spectrum to have an edge."""
+
+EDGE_OVER_OMEGA = 12.0
+"""The edge of a spectrum over the frequency of a first layer that gets there in 1000 updates.
+
+On sines, and sums of three, with 5 to 20 rows a period, 4000 and 16,000 of them."""
+
+HIDDEN_BELOW_EDGE = 8.0
+"""Frequency of the other layers there."""
+
+EDGE_OVER_CANDIDATE = 6.0
+"""The same ratio for least squares."""
+
+HIDDEN_OF_CANDIDATE = 3.0
+"""The frequency of the other layers there."""
+
+
+class Frequencies(NamedTuple):
+    """Those of the first layer and of the other sine layers of a network."""
+
+    first: float
+    hidden: float
 
 
 def omega_0_from_density(coordinates: NDArray[np.floating]) -> float:
@@ -44,20 +77,79 @@ def omega_0_from_density(coordinates: NDArray[np.floating]) -> float:
     return float(np.clip(density, LOWEST, HIGHEST))
 
 
-def candidate_frequencies(coordinates: NDArray[np.floating]) -> list[float]:
-    """Return the frequencies that a small table may turn out to have.
+def frequencies_from_spectrum(coordinates: NDArray[np.floating], edge: float) -> Frequencies:
+    """Choose those that mini-batches of these rows can learn from.
 
-    Those up to 8 times :func:`omega_0_from_density`: rows of a function that does little else but
-    oscillate can show as much.
+    Of :func:`omega_0_from_density`, unless the rows show oscillations too fast for that.
 
     Parameters
     ----------
     coordinates : ndarray of shape (n_rows, n_features)
+    edge : float
+        What :func:`spectral_edge` returns.
 
     Returns
     -------
-    frequencies : list of float
+    frequencies : Frequencies
+    """
+    usual, fast = omega_0_from_density(coordinates), edge / EDGE_OVER_OMEGA
+    return Frequencies(fast, HIDDEN_BELOW_EDGE) if fast > usual else Frequencies(usual, usual)
+
+
+def candidate_frequencies(coordinates: NDArray[np.floating], edge: float) -> list[Frequencies]:
+    """Return the frequencies that a small table may turn out to have.
+
+    Those up to 8 times :func:`omega_0_from_density`: rows of a function that does little else but
+    oscillate can show as much. And a higher one where they do.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (n_rows, n_features)
+    edge : float
+        What :func:`spectral_edge` returns.
+
+    Returns
+    -------
+    candidates : list of Frequencies
         Ascending, at least one.
     """
     highest = MOST_OVER_DENSITY * omega_0_from_density(coordinates)
-    return [frequency for frequency in CANDIDATES if frequency <= highest]
+    usual = [omega_0 for omega_0 in CANDIDATES if omega_0 <= highest]
+    fast = edge / EDGE_OVER_CANDIDATE
+    faster = [Frequencies(fast, HIDDEN_OF_CANDIDATE)] if fast > usual[-1] else []
+    return [Frequencies(omega_0, omega_0) for omega_0 in usual] + faster
+
+
+def spectral_edge(coordinates: NDArray[np.floating], values: NDArray[np.floating]) -> float:
+    """Return the angular frequency below which most of the power of a signal is.
+
+    The signal is interpolated linearly to as many equidistant positions as it has rows. Of its
+    power spectrum, summed over the outputs, what a white noise may hold is taken away.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (n_rows, n_features)
+    values : ndarray of shape (n_rows, n_outputs)
+
+    Returns
+    -------
+    edge : float
+        In radians per half of the range of the coordinate; 0 where rows vary along several axes,
+        or show little but noise.
+    """
+    (axes,) = np.nonzero(np.ptp(coordinates, axis=0))
+    if len(axes) != 1:
+        return 0.0
+    order = np.argsort(coordinates[:, axes[0]], kind="stable")
+    position, n_rows = coordinates[order, axes[0]], len(order)
+    even = np.linspace(position[0], position[-1], n_rows)
+    power = np.zeros(n_rows // 2 + 1)
+    for column in values.T:
+        signal = np.interp(even, position, column[order])
+        power += np.abs(np.fft.rfft(signal - signal.mean())) ** 2 / (signal.var() or 1.0)
+    plain = np.clip(power - FLOOR * np.median(power), 0, None)
+    if plain.sum() <= LEAST_PLAIN_POWER * power.sum():
+        return 0.0
+    below = np.cumsum(plain)
+    cycles = int(np.searchsorted(below, EDGE * below[-1])) * (n_rows - 1) / n_rows
+    return pi * cycles

@@ -16,6 +16,7 @@ from skinr.choices import (
     choose_frequencies,
     choose_solver,
     choose_weight_scale,
+    edge_of_spectrum,
     head_start,
     layer_sizes,
     may_begin_with_few,
@@ -143,16 +144,17 @@ def prepare(
     random = check_random_state(regressor.random_state)
     seeds = [int(random.randint(2**31 - 1)) for _ in range(regressor.n_estimators)]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    solver = choose_solver(regressor, table, layout, is_piece=is_piece)
+    edge = edge_of_spectrum(table, layout)
+    solver = choose_solver(regressor, table, layout, edge, is_piece=is_piece)
     n_visits = visits_to_pixels(regressor, table, layout, solver, is_piece=is_piece)
     if continued:
         stack = _take_up(regressor, layout, solver)
     else:
-        stack = _draw_networks(regressor, table, layout, generators, solver, n_visits)
+        stack = _draw_networks(regressor, table, layout, generators, solver, n_visits, edge)
     candidates = None
-    if not continued and may_begin_with_few(regressor, table, solver):
+    if not continued and may_begin_with_few(regressor, table, solver, edge):
         again = [torch.Generator().manual_seed(seed) for seed in seeds]
-        candidates = _draw_networks(regressor, table, layout, again, "lm", n_visits)
+        candidates = _draw_networks(regressor, table, layout, again, "lm", n_visits, edge)
     training, validation = table, None
     if regressor.early_stopping and not is_piece:
         training, validation = _hold_out(regressor, table, random)
@@ -245,7 +247,7 @@ def _new_units(regressor: SirenRegressor, table: Table, layout: Layout) -> Units
     if not regressor.normalize_y:
         y = AffineMap.identity(layout.n_outputs)
     elif layout.has_derivatives:
-        (omega_0,) = choose_frequencies(regressor, table, layout, "adam", start=1.0)
+        ((omega_0, _),) = choose_frequencies(regressor, table, layout, "adam", start=1.0, edge=0.0)
         y = units_of_derivatives(table, layout, X, omega_0)
     else:
         y = AffineMap.from_moments(table.y, table.weight)
@@ -277,22 +279,22 @@ def _draw_networks(
     generators: list[torch.Generator],
     solver: str,
     n_visits: float,
+    edge: float,
 ) -> SirenStack:
     """Draw networks of the shape that parameters and table ask for."""
     architecture = _architecture(regressor, layout)
     start = head_start(regressor, solver, n_visits)
     is_crowded = len(table.X) > architecture.n_parameters
-    omegas = choose_frequencies(regressor, table, layout, solver, start)
-    hidden_omegas = [_hidden_omega_0(regressor, omega_0) for omega_0 in omegas]
+    frequencies = choose_frequencies(regressor, table, layout, solver, start, edge)
     device, dtype = _device_and_dtype(regressor, solver)
     draws = []
     for generator in generators:
         state = generator.get_state()
-        draws += [generator, *(torch.Generator().set_state(state) for _ in omegas[1:])]
+        draws += [generator, *(torch.Generator().set_state(state) for _ in frequencies[1:])]
     return SirenStack.initialize(
         architecture,
-        omegas * len(generators),
-        hidden_omegas * len(generators),
+        [first for first, _ in frequencies] * len(generators),
+        [hidden for _, hidden in frequencies] * len(generators),
         draws,
         first_layer_init=regressor.first_layer_init,
         weight_scale=choose_weight_scale(regressor, start, n_visits, is_crowded=is_crowded),
@@ -303,10 +305,7 @@ def _draw_networks(
 
 def _take_up(regressor: SirenRegressor, layout: Layout, solver: str) -> SirenStack:
     """Take up the fitted network, if parameters and table still ask for its shape."""
-    omega_0 = regressor.omega_0_ if regressor.omega_0 == "auto" else float(regressor.omega_0)
-    _check_same_network(
-        regressor, _architecture(regressor, layout), omega_0, _hidden_omega_0(regressor, omega_0)
-    )
+    _check_same_network(regressor, _architecture(regressor, layout))
     device, dtype = _device_and_dtype(regressor, solver)
     return to_stack(regressor.network_).to(device, dtype)
 
@@ -317,20 +316,19 @@ def _architecture(regressor: SirenRegressor, layout: Layout) -> Architecture:
     )
 
 
-def _hidden_omega_0(regressor: SirenRegressor, omega_0: float) -> float:
-    return omega_0 if regressor.hidden_omega_0 is None else float(regressor.hidden_omega_0)
-
-
 def _device_and_dtype(regressor: SirenRegressor, solver: str) -> tuple[torch.device, torch.dtype]:
     if solver == "lm":
         return torch.device("cpu"), torch.float64
     return resolve_device(regressor.device), torch.float32
 
 
-def _check_same_network(
-    regressor: SirenRegressor, architecture: Architecture, omega_0: float, hidden_omega_0: float
-) -> None:
+def _check_same_network(regressor: SirenRegressor, architecture: Architecture) -> None:
     fitted = regressor.network_
+    omega_0, hidden_omega_0 = fitted.omega_0, fitted.hidden_omega_0
+    if regressor.omega_0 != "auto":
+        omega_0 = hidden_omega_0 = float(regressor.omega_0)
+    if regressor.hidden_omega_0 is not None:
+        hidden_omega_0 = float(regressor.hidden_omega_0)
     shape = fitted.architecture, fitted.omega_0, fitted.hidden_omega_0, len(members_of(fitted))
     if shape != (architecture, omega_0, hidden_omega_0, regressor.n_estimators):
         raise ValueError(

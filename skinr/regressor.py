@@ -68,15 +68,19 @@ class SirenRegressor(
         network holds. Too high fits the rows and oscillates between them; too low never learns
         the detail. "auto" lets the evidence of the rows, and how well they predict each other,
         choose among 0.2 to 24 where "lm" fits the rows, or a few of them first (see `solver`), and
-        1 to 24 for derivatives. Otherwise it takes (n_samples / 75) ** (1 / n_features) within
-        [1.5, 30], from the rows of the first fit: about 30 for a photograph. Functions that
-        oscillate as fast as the rows can show want more, noisy ones less. Where "adam" sees the
-        pixels of a grid fewer than 30 times each, it takes up to 1.45 times that: a short fit
-        learns no high frequencies, unless it starts with them.
+        1 to 24 for derivatives; of one variable, a sixth of the edge of the spectrum comes into
+        question where it is higher. The edge is the angular frequency that 95% of the power of the
+        values lies below, as far as it is no noise. Otherwise "auto" takes
+        (n_samples / 75) ** (1 / n_features) within [1.5, 30], from the rows of the first fit: about
+        30 for a photograph; or of one variable a twelfth of the edge, where that is more. Functions
+        of several variables that oscillate as fast as the rows can show want more, noisy ones less.
+        Where "adam" sees the pixels of a grid fewer than 30 times each, it takes up to 1.45 times
+        that: a short fit learns no high frequencies, unless it starts with them.
 
     hidden_omega_0 : float or None, default=None
-        Frequency factor of the other sine layers; None takes `omega_0`. It cancels in their initial
-        weights, and multiplies the speed at which they learn.
+        Frequency factor of the other sine layers. It cancels in their initial weights, and
+        multiplies the speed at which they learn. None takes `omega_0`, or where "auto" has taken
+        that from the edge of the spectrum 8, or 3 for "lm".
 
     weight_scale : float or "auto", default="auto"
         Multiplies the initial weights of all layers but the last [2]_. Values up to 2 reach the
@@ -102,7 +106,8 @@ class SirenRegressor(
         gradients' covariances [3]_: it fills in better between the rows, and gets much further in
         fits of several thousand updates, but costs more where layers are wide and batches small.
         "auto" takes "lm" where it can, `alpha` is 0 and there are at most 2048 numbers to fit (500
-        with derivatives, or on a grid of pixels); "soap" for values of 2048 rows and more, in 1000
+        with derivatives, on a grid of pixels, or where values of one variable oscillate so fast
+        that 500 rows would not show it); "soap" for values of 2048 rows and more, in 1000
         updates and more, of 16 rows and more for each unit of the widest layer; and "adam"
         elsewhere. Before "soap" it fits 300, then 2000 numbers by "lm", unless rows are pixels,
         `loss`, `alpha`, `omega_0` or `n_estimators` are not the default ones, or the residuals of
@@ -208,8 +213,8 @@ class SirenRegressor(
         Standard deviation of the noise of the rows, of weight 1, in units of y; None for a single
         network. 0 where there are no values, or too few to tell.
 
-    omega_0_ : float
-        The frequency factor in use.
+    omega_0_, hidden_omega_0_ : float
+        The frequencies that the network has started with.
 
     loss_curve_ : ndarray of shape (n_iter_,)
         The objective before each update, on its mini-batch, in units of the normalised target; for
@@ -772,6 +777,7 @@ class SirenRegressor(
         self.network_ = network
         self.noise_ = state.noise
         self.omega_0_ = network.omega_0
+        self.hidden_omega_0_ = network.hidden_omega_0
         self.loss_curve_ = losses
         self.best_loss_ = float(np.nanmin(losses, initial=np.inf))
         self.validation_scores_ = scores

@@ -1,8 +1,20 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skinr import SirenRegressor
-from skinr.frequency import CANDIDATES, HIGHEST, LOWEST, candidate_frequencies, omega_0_from_density
+from skinr.frequency import (
+    CANDIDATES,
+    EDGE_OVER_CANDIDATE,
+    EDGE_OVER_OMEGA,
+    HIGHEST,
+    LOWEST,
+    Frequencies,
+    candidate_frequencies,
+    omega_0_from_density,
+    spectral_edge,
+)
 
 
 def uniform(n_rows, n_features):
@@ -67,7 +79,78 @@ def test_going_on_keeps_the_frequency_whatever_the_rows():
 
 @pytest.mark.parametrize("n_features", [1, 2, 3])
 def test_more_rows_have_more_candidates(n_features):
-    lists = [candidate_frequencies(uniform(size, n_features)) for size in (1, 10, 100, 500)]
+    lists = [candidate_frequencies(uniform(size, n_features), 0.0) for size in (1, 10, 100, 500)]
     assert [len(found) for found in lists] == sorted(len(found) for found in lists)
-    assert all(found == list(CANDIDATES[: len(found)]) for found in lists)
+    for found in lists:
+        assert found == [Frequencies(omega_0, omega_0) for omega_0 in CANDIDATES[: len(found)]]
     assert len(lists[0]) > 3
+
+
+def test_fast_oscillations_have_a_candidate_of_their_own():
+    *usual, last = candidate_frequencies(uniform(100, 1), 90.0)
+    assert usual == candidate_frequencies(uniform(100, 1), 0.0)
+    assert last.hidden < last.first == 90 / EDGE_OVER_CANDIDATE
+
+
+def waves(position, frequency):
+    """Two of them on two outputs, the second half as fast and of other units."""
+    return np.column_stack([np.sin(frequency * position), 1e4 * np.cos(frequency / 2 * position)])
+
+
+@given(
+    st.integers(100, 2000),
+    st.floats(0.05, 0.9),
+    st.sampled_from([0.0, 0.3]),
+    st.floats(-1e3, 1e3),
+    st.floats(1e-3, 1e3),
+    st.booleans(),
+)
+def test_the_edge_of_a_spectrum_is_its_highest_frequency(n_rows, pace, noise, shift, unit, even):
+    """Up to a few cycles, by which few periods differ, and down to two rows a period."""
+    draw = np.random.default_rng(n_rows)
+    position = np.linspace(-1, 1, n_rows) if even else np.sort(draw.uniform(-1, 1, n_rows))
+    frequency = pace * np.pi * n_rows / (2 if even else 6)
+    values = waves(position, frequency)
+    values += noise * values.std(axis=0) * draw.normal(size=values.shape)
+    X = np.column_stack([np.full(n_rows, 3.0), shift + unit * position])
+    order = draw.permutation(n_rows)
+    edge = spectral_edge(X[order], values[order])
+    assert edge == pytest.approx(frequency, rel=0.05, abs=3 * np.pi)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 300])
+@pytest.mark.parametrize("value", ["noise", "constant"])
+def test_noise_has_no_edge(n_rows, value):
+    draw = np.random.default_rng(0)
+    values = (
+        draw.normal(size=(n_rows, 1)) if value == "noise" and n_rows > 2 else np.ones((n_rows, 1))
+    )
+    assert spectral_edge(uniform(n_rows, 1), values) == 0.0
+
+
+def test_several_variables_have_no_edge():
+    X = uniform(300, 2)
+    assert spectral_edge(X, waves(X[:, 0], 30.0)) == 0.0
+
+
+@pytest.mark.accuracy
+@pytest.mark.parametrize(
+    ("n_rows", "rows_a_period", "highest"),
+    [(500, 6.25, 1e-4), (2000, 10, 1e-2), (16000, 40, 1e-3)],
+)
+def test_long_signals_are_learned(n_rows, rows_a_period, highest):
+    x, new = np.linspace(0, 1, n_rows)[:, None], np.random.default_rng(0).uniform(0, 1, (2000, 1))
+    frequency = 2 * np.pi * n_rows / rows_a_period
+    model = SirenRegressor(random_state=0).fit(x, np.sin(frequency * x[:, 0]))
+    assert 1 - model.score(new, np.sin(frequency * new[:, 0])) < highest
+
+
+def test_the_frequencies_of_a_long_signal_are_reported_and_kept():
+    x = np.linspace(-1, 1, 3000)[:, None]
+    y = np.sin(900 * x[:, 0])
+    model = SirenRegressor((8, 8), solver="adam", max_iter=5, warm_start=True).fit(x, y)
+    assert model.omega_0_ == pytest.approx(900 / EDGE_OVER_OMEGA, rel=0.01)
+    assert model.hidden_omega_0_ < model.omega_0_
+    frequencies = model.omega_0_, model.hidden_omega_0_
+    model.fit(x, y).partial_fit(x[:50], y[:50])
+    assert (model.omega_0_, model.hidden_omega_0_) == frequencies

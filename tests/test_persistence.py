@@ -33,7 +33,15 @@ def saved(model, path, **options):
 
 def assert_same_model(model, copy, X):
     assert copy.get_params() == model.get_params()
-    for name in ("omega_0_", "best_loss_", "n_iter_", "n_parameters_", "n_outputs_", "device_"):
+    for name in (
+        "omega_0_",
+        "hidden_omega_0_",
+        "best_loss_",
+        "n_iter_",
+        "n_parameters_",
+        "n_outputs_",
+        "device_",
+    ):
         assert getattr(copy, name) == getattr(model, name)
     assert copy.best_validation_score_ == model.best_validation_score_
     np.testing.assert_array_equal(copy.loss_curve_, model.loss_curve_)
