@@ -48,16 +48,8 @@ for index, frequency in enumerate((196, 247, 294, 392)):
 sound = (20_000 * strings / np.abs(strings).max()).astype(np.int16)
 known = random.random(n_samples) < 0.8
 
-# %% The fit: an image of one axis. Sounds oscillate fast, so the first layer does
-siren = SirenRegressor(
-    (128, 128, 128),
-    omega_0=1500 * options.seconds,
-    hidden_omega_0=30,
-    weight_scale=1,
-    max_iter=options.max_iter,
-    random_state=options.random_state,
-    verbose=True,
-)
+# %% The fit: an image of one axis. How fast it oscillates shows in its spectrum
+siren = SirenRegressor(max_iter=options.max_iter, random_state=options.random_state, verbose=True)
 model = ImageRegressor(siren).fit(sound, mask=known)
 filled = np.where(known, sound, model.predict())
 times = np.arange(n_samples)
