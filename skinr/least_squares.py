@@ -39,18 +39,20 @@ MAX_ATTEMPTS = 10
 REVIEW_INTERVAL = 3
 """Steps between two choices of the noise."""
 
-PATIENCE = 4
-"""Reviews in which the objective must fall by `LEAST_GAIN`, or the merit change by `LEAST_CHANGE`;
-in half as many one of 50 random states takes a slow descent for its end."""
+PATIENCE = 3
+"""Reviews in which the objective must fall by `LEAST_GAIN`."""
 
 LEAST_GAIN = 0.25
-"""In nats, for up to `FEW_NUMBERS` to fit: steps of more must gain in proportion. And where the
-linearised model expects more nats than one, as many times less: many rows in a period of an
-oscillation are reached by a hundred small steps."""
+"""In nats, for up to `FEW_NUMBERS` to fit: steps of more must gain in proportion. Where the
+linearised model expects several nats, as many times less is enough: a slow descent of a hundred
+steps leads to oscillations of few rows a period."""
+
+STEADINESS = 4
+"""Reviews in which the merit must change by `LEAST_CHANGE`: it falls as the linearisation moves,
+and may rise after that."""
 
 LEAST_CHANGE = 0.1
-"""In nats for each number, while it may still change ranks: it falls as the linearisation moves,
-and may rise after that."""
+"""In nats for each number, while it may still change ranks."""
 
 FEW_NUMBERS = 500
 
@@ -191,8 +193,8 @@ class LeastSquaresFit:
     @property
     def has_settled(self) -> bool:
         """Whether more steps would hardly change how it compares with other networks."""
-        recent = self._merits[-PATIENCE - 1 :]
-        is_steady = len(recent) > PATIENCE and max(recent) - min(recent) < LEAST_CHANGE
+        recent = self._merits[-STEADINESS - 1 :]
+        is_steady = len(recent) > STEADINESS and max(recent) - min(recent) < LEAST_CHANGE
         return is_steady and self._has_arrived
 
     @property
