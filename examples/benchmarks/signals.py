@@ -1,7 +1,7 @@
 """Signals that oscillate as fast as their samples can show.
 
 A tone, three tones, and tones that change in amplitude and in frequency, at even and at random
-positions, exact and with 10% noise; of 40 to 5 samples a period of the (highest) tone. The error is
+positions, exact and with 10% noise; of 20 to 5 samples a period of the (highest) tone. The error is
 1 - R² against the noiseless truth at 2000 new positions. Beside SirenRegressor() stand a cubic
 spline through the samples, a Gaussian process with RBF and noise of up to 500 of them, and the mean
 of two neighbours weighted by distance.
@@ -76,7 +76,7 @@ def errors(signal, n_rows, rows_a_period, noise, random_state, *, even):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[200, 1000, 16000])
-    parser.add_argument("--rows-a-period", type=float, nargs="+", default=[40, 20, 10, 7, 5])
+    parser.add_argument("--rows-a-period", type=float, nargs="+", default=[20, 10, 7, 5])
     parser.add_argument("--states", type=int, default=2)
     parser.add_argument("--json", help="where to write the figures")
     options = parser.parse_args()
