@@ -12,6 +12,9 @@ from torch import Tensor
 NOISES = [10.0**exponent for exponent in range(-14, 3)]
 """What the noise is chosen from, over the scale; less is no different in float64."""
 
+N_BELOW_FUNCTION = NOISES.index(1.0) + 1
+"""The noises that are not larger than what the weights explain."""
+
 MOST_RISES = 10
 """Of the noise by ten, until float64 can solve for it."""
 
@@ -64,16 +67,18 @@ class LinearModel(NamedTuple):
         misfit = float(whitened.square().mean())
         return -float(factor.diagonal().log().mean()) - log(max(misfit, TINY)) / 2
 
-    def most_probable_noise(self, start: int | None) -> tuple[int, float]:
-        """Return which of `NOISES` has the largest evidence, and that.
+    def most_probable_noise(
+        self, start: int | None, n_noises: int = len(NOISES)
+    ) -> tuple[int, float]:
+        """Return which of the first so many `NOISES` has the largest evidence, and that.
 
         Of all, or uphill from a start.
         """
         scale = self.scale
         evidence = cache(lambda index: self.evidence(scale * NOISES[index]))
-        best = max(range(len(NOISES)), key=evidence) if start is None else start
+        best = max(range(n_noises), key=evidence) if start is None else min(start, n_noises - 1)
         while True:
-            near = range(max(0, best - 1), min(best + 2, len(NOISES)))
+            near = range(max(0, best - 1), min(best + 2, n_noises))
             better = max(near, key=evidence)
             if evidence(better) <= evidence(best):
                 return best, evidence(best)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skinr.evidence import NOISES, TINY, Explanation, LinearModel
+from skinr.evidence import N_BELOW_FUNCTION, NOISES, TINY, Explanation, LinearModel
 from skinr.jacobian import Evaluation, Jacobian, Numbers, evaluate_jets
 from skinr.jet_rows import JetRows
 from skinr.network import SirenStack
@@ -203,7 +203,8 @@ class LeastSquaresFit:
 
         Fast oscillations are so improbable for a network that in the end noise is less so.
         """
-        return self._has_shown_a_function, self.merit
+        sees_noise = self._has_arrived and self.loss > (1 - MOST_LEFT) * self._power
+        return self._has_shown_a_function and not sees_noise, self.merit
 
     @property
     def noise(self) -> float:
@@ -248,7 +249,8 @@ class LeastSquaresFit:
         if self._found is not None:
             self._noise = self._found.noise * self._model.scale
         else:
-            best, self.evidence = self._model.most_probable_noise(self._noise_index)
+            n_noises = N_BELOW_FUNCTION if self._has_shown_a_function else len(NOISES)
+            best, self.evidence = self._model.most_probable_noise(self._noise_index, n_noises)
             self._noise_index, self._noise = best, NOISES[best] * self._model.scale
         explanation = self._explain()
         objective = log(max(self._objective(self._at), TINY))

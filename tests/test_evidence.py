@@ -44,6 +44,9 @@ def test_the_noise_is_the_most_probable_of_all_or_of_those_uphill(seed):
     uphill, evidence = model.most_probable_noise(len(NOISES) - 1)
     assert evidence == evidences[uphill] >= evidences[-1]
     assert evidence == max(evidences[max(0, uphill - 1) : uphill + 2])
+    few = model.most_probable_noise(None, 5)[0], model.most_probable_noise(len(NOISES) - 1, 5)[0]
+    assert few[0] == int(np.argmax(evidences[:5]))
+    assert few[1] < 5
 
 
 @given(SEEDS, NOISE)
