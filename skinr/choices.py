@@ -10,7 +10,7 @@ import numpy as np
 from skinr.frequency import (
     Frequencies,
     candidate_frequencies,
-    frequencies_from_spectrum,
+    frequencies_for_batches,
     spectral_edge,
 )
 from skinr.most_probable import FEW_ROWS
@@ -148,11 +148,10 @@ def _obstacles_to_lm(regressor: SirenRegressor, table: Table, layout: Layout) ->
 
 def _suits_lm(regressor: SirenRegressor, table: Table, layout: Layout, edge: float) -> bool:
     n_numbers = _count_numbers(regressor, table, layout)
-    if len(table.X) > FEW_ROWS and not _few_rows_show(edge):
-        return False
     is_usual = not layout.has_derivatives and not _is_on_grid(table)
     most = MOST_NUMBERS_FOR_LM if is_usual else MOST_OTHER_NUMBERS_FOR_LM
-    return n_numbers <= most and regressor.alpha == 0
+    is_shown = len(table.X) <= FEW_ROWS or _few_rows_show(edge)
+    return n_numbers <= most and is_shown and regressor.alpha == 0
 
 
 def _count_numbers(regressor: SirenRegressor, table: Table, layout: Layout) -> int:
@@ -264,16 +263,18 @@ def choose_frequencies(
         candidates = candidate_frequencies(table.X, edge)
         found = [candidate for candidate in candidates if candidate.first >= lowest]
     else:
-        first, hidden = frequencies_from_spectrum(table.X, edge)
+        first, hidden = frequencies_for_batches(table.X, edge)
         found = [Frequencies(first * start, hidden * start)]
     if regressor.hidden_omega_0 is None:
         return found
     return [Frequencies(first, float(regressor.hidden_omega_0)) for first, _ in found]
 
 
-def edge_of_spectrum(table: Table, layout: Layout) -> float:
-    """Return the edge of the spectrum of values of one variable, 0 of others."""
-    if layout.has_derivatives or table.X.size + table.y.size > MAX_COPIED_SIZE:
+def edge_of_spectrum(regressor: SirenRegressor, table: Table, layout: Layout) -> float:
+    """Return the edge of the spectrum of values of one variable; 0 of others, or if no use."""
+    is_of_use = regressor.omega_0 == "auto" or len(table.X) <= MOST_NUMBERS_FOR_LM
+    is_large = table.X.size + table.y.size > MAX_COPIED_SIZE
+    if layout.has_derivatives or is_large or not is_of_use:
         return 0.0
     return spectral_edge(table.X, table.y)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache
 from math import inf, log
 from typing import NamedTuple
 
@@ -119,7 +119,7 @@ class Explanation:
         r"""The least of :math:`\|r\|^2 / m + c \|w\|^2`, for weights w and residuals r."""
         return self._noise * self.variance
 
-    @cached_property
+    @property
     def error_of_unseen(self) -> float:
         r"""The root mean square of what is missed of a number that all others predict.
 
@@ -143,7 +143,7 @@ class Explanation:
         sums.index_add_(1, output, torch.stack([self._solved.square(), self._diagonal]))
         return (self._noise * sums[0] / sums[1]).sqrt()
 
-    @cached_property
+    @property
     def _diagonal(self) -> Tensor:
         """That of the inverse of K."""
         return torch.cholesky_inverse(self._factor).diagonal()

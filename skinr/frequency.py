@@ -34,7 +34,7 @@ LEAST_PLAIN_POWER = 0.25
 EDGE_OVER_OMEGA = 12.0
 """The edge of a spectrum over the frequency of a first layer that gets there in 1000 updates.
 
-On sines, and sums of three, with 5 to 20 rows a period, 4000 and 16,000 of them."""
+On sines, and sums of three, with 10 to 40 rows a period, 4000 and 16,000 of them."""
 
 HIDDEN_BELOW_EDGE = 8.0
 """Frequency of the other layers there."""
@@ -77,20 +77,10 @@ def omega_0_from_density(coordinates: NDArray[np.floating]) -> float:
     return float(np.clip(density, LOWEST, HIGHEST))
 
 
-def frequencies_from_spectrum(coordinates: NDArray[np.floating], edge: float) -> Frequencies:
-    """Choose those that mini-batches of these rows can learn from.
+def frequencies_for_batches(coordinates: NDArray[np.floating], edge: float) -> Frequencies:
+    """Choose those from which mini-batches get to the edge of a spectrum.
 
-    Of :func:`omega_0_from_density`, unless the rows show oscillations too fast for that.
-
-    Parameters
-    ----------
-    coordinates : ndarray of shape (n_rows, n_features)
-    edge : float
-        What :func:`spectral_edge` returns.
-
-    Returns
-    -------
-    frequencies : Frequencies
+    They are :func:`omega_0_from_density`, unless the rows oscillate too fast for that.
     """
     usual, fast = omega_0_from_density(coordinates), edge / EDGE_OVER_OMEGA
     return Frequencies(fast, HIDDEN_BELOW_EDGE) if fast > usual else Frequencies(usual, usual)

@@ -57,7 +57,8 @@ LEAST_CHANGE = 0.1
 FEW_NUMBERS = 500
 
 MOST_LEFT = 0.1
-"""Share of the mean squared target that the residuals have where a fit explains most of it."""
+"""Share of the mean squared target that the residuals have where a fit explains most of it; where
+it explains less than this share it sees nothing but noise."""
 
 PLAIN_FUNCTION = 0.25
 """In nats for each number: by how much a network makes the targets more probable than noise would,

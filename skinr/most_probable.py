@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
 
 import torch
 
@@ -88,9 +87,7 @@ def advance(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None
     return interruption
 
 
-def settle(
-    fit: LeastSquaresFit, max_iter: int, monitor: Monitor, least_merit: float = -inf
-) -> str | None:
+def settle(fit: LeastSquaresFit, max_iter: int, monitor: Monitor, least_merit: float) -> str | None:
     """Take steps until the merit is plain or hopeless, and return what interrupted the fit."""
     interruption = None
     while not (interruption or _is_plain(fit, max_iter)):

@@ -144,7 +144,8 @@ def prepare(
     random = check_random_state(regressor.random_state)
     seeds = [int(random.randint(2**31 - 1)) for _ in range(regressor.n_estimators)]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    edge = edge_of_spectrum(table, layout)
+    is_next_piece = is_piece and continued
+    edge = 0.0 if is_next_piece else edge_of_spectrum(regressor, table, layout)
     solver = choose_solver(regressor, table, layout, edge, is_piece=is_piece)
     n_visits = visits_to_pixels(regressor, table, layout, solver, is_piece=is_piece)
     if continued:

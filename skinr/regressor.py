@@ -106,12 +106,12 @@ class SirenRegressor(
         gradients' covariances [3]_: it fills in better between the rows, and gets much further in
         fits of several thousand updates, but costs more where layers are wide and batches small.
         "auto" takes "lm" where it can, `alpha` is 0 and there are at most 2048 numbers to fit (500
-        with derivatives, on a grid of pixels, or where values of one variable oscillate so fast
-        that 500 rows would not show it); "soap" for values of 2048 rows and more, in 1000
-        updates and more, of 16 rows and more for each unit of the widest layer; and "adam"
-        elsewhere. Before "soap" it fits 300, then 2000 numbers by "lm", unless rows are pixels,
-        `loss`, `alpha`, `omega_0` or `n_estimators` are not the default ones, or the residuals of
-        neighbouring rows have more in common than noise has: then the network starts anew.
+        with derivatives, on a grid of pixels, or of one variable along which values oscillate more
+        than 100 times); "soap" for values of 2048 rows and more, in 1000 updates and more, of 16
+        rows and more for each unit of the widest layer; and "adam" elsewhere. Before "soap" it fits
+        300, then 2000 numbers by "lm", unless rows are pixels, `loss`, `alpha`, `omega_0` or
+        `n_estimators` are not the default ones, or the residuals of neighbouring rows have more in
+        common than noise has: then the network starts anew.
 
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
         For "adam" and "soap", like all that concerns rates and batches: how the rate changes over

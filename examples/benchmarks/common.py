@@ -23,6 +23,8 @@ PHOTOGRAPHS = ("china", "flower")
 LECTURE_SIZES = (128,) * 4
 LECTURE_EPOCHS, LECTURE_BATCH_SIZE = 100, 256 * (256 // 10)
 LEARNED_DB = 15.0
+LEARNED = 0.1
+"""Largest 1 - R² of a fit that has learned something."""
 WARM_UP = 3
 
 

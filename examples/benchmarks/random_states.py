@@ -9,13 +9,10 @@ the noiseless truth at new points of the table.
 import argparse
 
 import numpy as np
-from common import describe_environment, square, write_json
+from common import LEARNED, describe_environment, square, write_json
 from functions import table
 
 from skinr import ImageCoordinateTransformer, SirenRegressor
-
-LEARNED = 0.1
-"""Largest error of a fit that has learned something."""
 
 
 def pixels(name, size):
