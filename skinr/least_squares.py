@@ -131,6 +131,8 @@ class LeastSquaresFit:
         each other on average over all numbers of rows, the error how well all but one do ([6]_):
         where rows are exact, few of them far apart, the evidence alone prefers networks of high
         frequency that fill gaps badly.
+    merits : list of float
+        That of each review.
 
     References
     ----------
@@ -166,7 +168,7 @@ class LeastSquaresFit:
         self._reviews: list[float] = []
         self._expected_gain = 0.0
         self._has_shown_a_function = False
-        self._merits: list[float] = []
+        self.merits: list[float] = []
         self._reviewed_at: int | None = None
         self._noise_index: int | None = None
         self._is_stuck = False
@@ -194,7 +196,7 @@ class LeastSquaresFit:
     @property
     def has_settled(self) -> bool:
         """Whether more steps would hardly change how it compares with other networks."""
-        recent = self._merits[-STEADINESS - 1 :]
+        recent = self.merits[-STEADINESS - 1 :]
         is_steady = len(recent) > STEADINESS and max(recent) - min(recent) < LEAST_CHANGE
         return is_steady and self._has_arrived
 
@@ -271,7 +273,7 @@ class LeastSquaresFit:
         self.merit = self.evidence - log(max(plain, TINY)) / 2
         if self.has_converged and not self._has_arrived:
             self.merit -= self._expected_gain / 2
-        self._merits.append(self.merit)
+        self.merits.append(self.merit)
         over_noise = self.evidence + log(max(self._power, TINY)) / 2
         self._has_shown_a_function |= over_noise > PLAIN_FUNCTION
 

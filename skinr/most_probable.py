@@ -24,7 +24,11 @@ PROBATION = 9
 """Steps after which a network of lower frequency must not be hopeless."""
 
 HOPELESS = 2.0
-"""In nats behind the best one: without noise merits rise by as much in later steps."""
+"""In nats behind the best one, for a network that is also behind what that was after as many steps:
+without noise merits rise by several in later steps."""
+
+FALLEN_BEHIND = 0.25
+"""In nats, then."""
 
 MOST_FAILURES = 2
 """Networks in a row that are not better than the best one, after which no more are tried."""
@@ -87,14 +91,22 @@ def advance(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None
     return interruption
 
 
-def settle(fit: LeastSquaresFit, max_iter: int, monitor: Monitor, least_merit: float) -> str | None:
-    """Take steps until the merit is plain or hopeless, and return what interrupted the fit."""
+def settle(
+    fit: LeastSquaresFit, max_iter: int, monitor: Monitor, ahead: LeastSquaresFit
+) -> str | None:
+    """Take steps until the merit is plain, or hopeless beside that of the fit that is ahead."""
     interruption = None
     while not (interruption or _is_plain(fit, max_iter)):
-        if fit.n_steps >= PROBATION and fit.merit < least_merit:
+        if fit.n_steps >= PROBATION and _is_hopeless(fit, ahead):
             break
         interruption = advance(fit, max_iter, monitor)
     return interruption
+
+
+def _is_hopeless(fit: LeastSquaresFit, ahead: LeastSquaresFit) -> bool:
+    """Return whether a fit is far behind another, and was after as many reviews."""
+    then = ahead.merits[min(len(fit.merits), len(ahead.merits)) - 1]
+    return fit.merit < min(ahead.merit - HOPELESS, then - FALLEN_BEHIND)
 
 
 def _is_plain(fit: LeastSquaresFit, max_iter: int) -> bool:
@@ -140,7 +152,7 @@ def _choose(
             break
         if k not in fits:
             fits[k] = LeastSquaresFit(stack.take(k), rows)
-        interruption = settle(fits[k], max_iter, monitor, fits[best].merit - HOPELESS)
+        interruption = settle(fits[k], max_iter, monitor, fits[best])
         failures += 1
         if fits[k].rank > fits[best].rank:
             best, failures = k, 0

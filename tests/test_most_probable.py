@@ -152,17 +152,30 @@ def test_frequencies_below_hopeless_ones_are_not_tried():
     assert fits.keys() == {4, 3, 2}
 
 
-def test_hopeless_fits_are_left():
+@pytest.mark.parametrize(
+    ("merits", "is_left"), [([90.0] * 9, True), ([-9.0] * 8 + [90.0], False), ([-9.0] * 9, False)]
+)
+def test_fits_are_left_that_are_behind_and_were_so_after_as_many_steps(merits, is_left):
     rows = rows_of(60)
-    fit = LeastSquaresFit(stack_of([3.0]), rows)
-    settle(fit, 100, Monitor(), least_merit=1e9)
-    assert fit.n_steps == PROBATION
+    fit, ahead = (LeastSquaresFit(stack_of([3.0]), rows) for _ in range(2))
+    ahead.merits, ahead.merit = merits, merits[-1]
+    settle(fit, 100, Monitor(), ahead)
+    assert (fit.n_steps == PROBATION) is is_left
+
+
+@pytest.mark.accuracy
+def test_a_lower_frequency_may_fall_behind_what_others_have_come_to():
+    random = np.random.default_rng(1)
+    random.uniform(size=300)
+    X, new = 2 * random.beta(1, 2, (300, 1)) - 1, random.uniform(-1, 1, (2000, 1))
+    model = SirenRegressor(random_state=1).fit(X, np.sqrt(np.abs(X[:, 0])))
+    assert 1 - model.score(new, np.sqrt(np.abs(new[:, 0]))) < 2e-4
 
 
 def test_networks_are_compared_before_they_have_converged():
     rows = rows_of(60)
     settled, converged = (LeastSquaresFit(stack_of([3.0]), rows) for _ in range(2))
-    settle(settled, 500, Monitor(), least_merit=-np.inf)
+    settle(settled, 500, Monitor(), ahead=settled)
     descend(converged, 500, Monitor())
     converged.review()
     assert settled.has_settled
