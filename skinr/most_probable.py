@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 import torch
 
@@ -24,11 +25,11 @@ PROBATION = 9
 """Steps after which a network of lower frequency must not be hopeless."""
 
 HOPELESS = 2.0
-"""In nats behind the best one, for a network that is also behind what that was after as many steps:
-without noise merits rise by several in later steps."""
+"""In nats behind the best one: too much at the start, for a network to take steps in a race."""
 
 FALLEN_BEHIND = 0.25
-"""In nats, then."""
+"""In nats behind what the best one was after half as many steps, for one of lower frequency that is
+also hopeless: without noise merits rise by several, those of low frequencies late."""
 
 MOST_FAILURES = 2
 """Networks in a row that are not better than the best one, after which no more are tried."""
@@ -104,8 +105,8 @@ def settle(
 
 
 def _is_hopeless(fit: LeastSquaresFit, ahead: LeastSquaresFit) -> bool:
-    """Return whether a fit is far behind another, and was after as many reviews."""
-    then = ahead.merits[min(len(fit.merits), len(ahead.merits)) - 1]
+    """Return whether a fit is far behind another, and behind what that was at half its age."""
+    then = ahead.merits[min(len(fit.merits) // 2, len(ahead.merits) - 1)]
     return fit.merit < min(ahead.merit - HOPELESS, then - FALLEN_BEHIND)
 
 
@@ -117,21 +118,24 @@ def _is_plain(fit: LeastSquaresFit, max_iter: int) -> bool:
 def race(
     stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
 ) -> tuple[dict[int, LeastSquaresFit], int, str | None]:
-    """Take a few steps with each network, and say which has the most merit.
+    """Take a few steps with the networks that begin well, and say which has the most merit.
 
     By descending frequency, until those are far behind; the others are not in what is returned.
     """
     fits: dict[int, LeastSquaresFit] = {}
-    best, failures, interruption = len(stack) - 1, 0, None
+    failures, most = 0, -inf
     for k in reversed(range(len(stack))):
         fits[k] = LeastSquaresFit(stack.take(k), rows)
-        interruption = advance(fits[k], max_iter, monitor)
-        failures = failures + 1 if fits[k].merit < fits[best].merit - FAR_BEHIND else 0
-        if fits[k].rank > fits[best].rank:
-            best = k
-        if interruption or failures == MOST_FAILURES:
+        fits[k].review()
+        most = max(most, fits[k].merit)
+        failures = failures + 1 if fits[k].merit < most - FAR_BEHIND else 0
+        if failures == MOST_FAILURES:
             break
-    return fits, best, interruption
+    interruption = None
+    for fit in fits.values():
+        if not interruption and fit.merit >= most - HOPELESS:
+            interruption = advance(fit, max_iter, monitor)
+    return fits, max(fits, key=lambda k: fits[k].rank), interruption
 
 
 def _choose(
