@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sklearn.utils import gen_batches
 
 from skinr.fits import Fit
-from skinr.racing import train_runs
+from skinr.racing import score_of, train_runs, worse_half
 from skinr.regressor import SirenRegressor
 from skinr.stacks import Run
 from skinr.threads import map_in_threads
@@ -35,25 +35,29 @@ class Outcome(NamedTuple):
     seconds : float
         Its share of the time of its group.
     was_dropped : bool
-        Whether it lost a race.
+        Whether its candidate lost a race.
+    was_done : bool
+        False where that was before its turn: the regressor is that of the fold before.
     """
 
     regressor: SirenRegressor | None
     seconds: float
     was_dropped: bool
+    was_done: bool
 
 
-def make_groups(fits: Sequence[Fit], n_workers: int) -> list[list[int]]:
+def make_groups(fits: Sequence[Fit], n_workers: int, *, racing: bool = False) -> list[list[int]]:
     """Divide fits into groups that can be trained as stacks, enough of them for all workers.
 
-    Fits that go alone share a group only with those that other threads do beside them, so that a
-    cache keeps each of them soon.
+    Unless they race, fits that go alone share a group only with those that other threads do beside
+    them, so that a cache keeps each of them soon.
 
     Parameters
     ----------
     fits : sequence of Fit
         Those of one candidate side by side.
     n_workers : int
+    racing : bool, default=False
 
     Returns
     -------
@@ -61,20 +65,22 @@ def make_groups(fits: Sequence[Fit], n_workers: int) -> list[list[int]]:
     """
     by_shape: dict[Hashable, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for index, fit in enumerate(fits):
-        shape, part = ("alone", index) if fit.goes_alone else (fit.shared, fit.candidate)
+        is_alone = fit.goes_alone and not racing
+        shape, part = ("alone", index) if is_alone else (fit.shared, fit.candidate)
         by_shape[shape][part].append(index)
     groups = []
-    for candidates in by_shape.values():
+    for shape, candidates in by_shape.items():
         folds = list(candidates.values())
         n_fits = sum(len(indices) for indices in folds)
-        most = min(_most_fits(fits[folds[0][0]], n_workers), ceil(len(fits) / n_workers))
+        most = _most_fits(fits[folds[0][0]], n_workers, is_alone=shape == "alone")
+        most = min(most, ceil(len(fits) / n_workers))
         parts = gen_batches(len(folds), ceil(len(folds) / ceil(n_fits / most)))
         groups += [list(chain(*folds[part])) for part in parts]
     return groups
 
 
-def _most_fits(fit: Fit, n_workers: int) -> int:
-    if fit.goes_alone:
+def _most_fits(fit: Fit, n_workers: int, *, is_alone: bool) -> int:
+    if is_alone:
         return fit.n_threads if n_workers == 1 else 1
     return CPU_GROUP_SIZE if fit.is_for_cpu else GPU_GROUP_SIZE
 
@@ -85,28 +91,38 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
     Parameters
     ----------
     fits : sequence of Fit
+        Those of one candidate side by side.
     racing : bool, default=False
-        Whether to drop candidates that can't win any more: their networks remain as they are by
-        then.
+        Whether to drop candidates that can't win any more. Networks of a stack remain as they are
+        by then; of those that go one by one the better half of the candidates goes on to the next
+        fold.
 
     Returns
     -------
     outcomes : list of Outcome
     """
     start = perf_counter()
-    beginnings = map_in_threads(_begin, fits, fits[0].n_threads)
+    beginnings: dict[int, Run | Lone]
+    if racing:
+        beginnings, dropped = _begin_fold_by_fold(fits)
+    else:
+        begun = map_in_threads(_begin, fits, fits[0].n_threads)
+        beginnings, dropped = dict(enumerate(begun)), set()
     by_shape = defaultdict(list)
-    dropped = set()
-    for run in beginnings:
+    for run in beginnings.values():
         if isinstance(run, Run):
             by_shape[run.shape].append(run)
     for runs in by_shape.values():
         dropped |= train_runs(runs, racing=racing)
     seconds = (perf_counter() - start) / len(fits)
-    return [
-        Outcome(None if begun is Lone.FAILED else fit.regressor, seconds, fit.candidate in dropped)
-        for fit, begun in zip(fits, beginnings, strict=True)
-    ]
+    outcomes: list[Outcome] = []
+    for index, fit in enumerate(fits):
+        was_dropped, was_done = fit.candidate in dropped, index in beginnings
+        regressor = fit.regressor if was_done else outcomes[-1].regressor
+        if beginnings.get(index) is Lone.FAILED:
+            regressor = None
+        outcomes.append(Outcome(regressor, seconds, was_dropped, was_done))
+    return outcomes
 
 
 class Lone(Enum):
@@ -114,6 +130,32 @@ class Lone(Enum):
 
     DONE = auto()
     FAILED = auto()
+
+
+def _begin_fold_by_fold(fits: Sequence[Fit]) -> tuple[dict[int, Run | Lone], set[int]]:
+    """Begin the fits of a race, and say whose candidates have lost it before their last fold."""
+    beginnings: dict[int, Run | Lone] = {}
+    scores: dict[int, list[float]] = defaultdict(list)
+    dropped: set[int] = set()
+    for fold in _folds(fits):
+        dropped |= worse_half({k: scores[k] for k in scores.keys() - dropped})
+        left = [index for index in fold if fits[index].candidate not in dropped]
+        begun = map_in_threads(_begin, [fits[index] for index in left], fits[0].n_threads)
+        beginnings.update(zip(left, begun, strict=True))
+        for index in left:
+            if not isinstance(beginnings[index], Run):
+                scores[fits[index].candidate].append(score_of(fits[index]))
+    return beginnings, dropped
+
+
+def _folds(fits: Sequence[Fit]) -> list[list[int]]:
+    """Return the indices of the first fits of all candidates, of the second ones, and so on."""
+    folds: dict[int, list[int]] = defaultdict(list)
+    n_before: dict[int, int] = defaultdict(int)
+    for index, fit in enumerate(fits):
+        folds[n_before[fit.candidate]].append(index)
+        n_before[fit.candidate] += 1
+    return list(folds.values())
 
 
 def _begin(fit: Fit) -> Run | Lone:

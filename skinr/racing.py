@@ -1,4 +1,4 @@
-"""Stacks trained to their end, or until their candidates have lost a race."""
+"""Which candidates lose a race, and stacks that are trained until theirs have."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from math import inf
 
 import numpy as np
 
+from skinr.fits import Fit
 from skinr.stacks import Run, advance
 from skinr.training import CHECK_INTERVAL
 
@@ -35,11 +36,23 @@ def train_runs(runs: list[Run], *, racing: bool) -> set[int]:
     return dropped
 
 
+def score_of(fit: Fit) -> float:
+    """Return the score, as it is by now, of a fit that races."""
+    assert fit.judge is not None
+    return fit.judge.score()
+
+
+def worse_half(scores: dict[int, list[float]]) -> set[int]:
+    """Return the candidates whose mean score is worse than that of half of them."""
+    means = {candidate: float(np.mean(folds)) for candidate, folds in scores.items()}
+    best_first = sorted(means.values(), reverse=True)
+    return {k for k, mean in means.items() if mean < best_first[(len(means) - 1) // 2]}
+
+
 def _mean_scores(runs: list[Run]) -> dict[int, float]:
     scores: dict[int, list[float]] = defaultdict(list)
     for run in runs:
-        assert run.fit.judge is not None
-        scores[run.fit.candidate].append(run.fit.judge.score())
+        scores[run.fit.candidate].append(score_of(run.fit))
     return {candidate: float(np.mean(folds)) for candidate, folds in scores.items()}
 
 

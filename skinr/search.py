@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import partial
@@ -95,11 +96,12 @@ class SirenSearchCV(GridSearchCV):
         Of the draws where `n_iter` is given.
 
     racing : bool, default=False
-        Whether to drop candidates that are clearly losing to others of their group. All are scored
-        every tenth of the updates; those go that, twice in a row, would not reach the mean score
-        that the best one has, if they went on gaining at the pace of the last tenth to the end.
-        `cv_results_["dropped"]` marks them; their scores are those of the moment, and they rank
-        behind the others.
+        Whether to drop candidates that are losing to others of their group. In a stack all are
+        scored every tenth of the updates; those go that, twice in a row, would not reach the mean
+        score that the best one has, if they went on gaining at the pace of the last tenth to the
+        end. Of those that are fitted one by one the better half goes on to the next fold.
+        `cv_results_["dropped"]` marks the others; their scores are those of the moment, NaN for
+        folds that they have not come to, and they rank behind.
 
     memory : str, joblib.Memory or None, default=None
         A folder that keeps what each group of fits has come to. A search that was interrupted, by
@@ -274,7 +276,8 @@ class SirenSearchCV(GridSearchCV):
     def _train(self, fits: dict[Key, Fit]) -> dict[Key, Outcome]:
         """Do the fits, group by group."""
         keys = list(fits)
-        groups = make_groups(list(fits.values()), effective_n_jobs(self.n_jobs))
+        n_workers = effective_n_jobs(self.n_jobs)
+        groups = make_groups(list(fits.values()), n_workers, racing=self.racing)
         do_group = check_memory(self.memory).cache(fit_group)
         outcomes = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch)(
             delayed(do_group)([fits[keys[index]] for index in group], racing=self.racing)
@@ -288,22 +291,51 @@ class SirenSearchCV(GridSearchCV):
 
     def _run_search(self, evaluate_candidates: Callable[..., dict[str, Any]]) -> None:
         """Score the candidates, which have been trained."""
-        candidates, seconds, dropped = self._trained
-        more = {"dropped": dropped} if self.racing else None
-        results = evaluate_candidates(candidates, more_results=more)
-        results["mean_fit_time"] += seconds
+        trained = self._trained
+        more = {"dropped": trained.dropped} if self.racing else None
+        results = evaluate_candidates(trained.candidates, more_results=more)
+        results["mean_fit_time"] += trained.seconds
         if self.racing:
-            for name in [name for name in results if name.startswith("rank_test_")]:
-                ranks = results[name] + len(candidates) * np.array(dropped)
-                results[name] = rankdata(ranks, method="min").astype(np.int32)
+            _settle_race(results, trained)
+
+
+def _settle_race(results: dict[str, Any], trained: _Trained) -> None:
+    """Take out the scores on folds that candidates have not come to, and rank dropped ones last."""
+    n_candidates = len(trained.candidates)
+    for mean in [name for name in results if name.startswith(("mean_test_", "mean_train_"))]:
+        kind = mean.removeprefix("mean_")
+        splits = [name for name in results if re.fullmatch(rf"split\d+_{re.escape(kind)}", name)]
+        n_done = len(splits) - np.array(trained.n_missing)
+        scores = np.ma.array(
+            np.stack([results[split] for split in splits], axis=1),
+            mask=np.arange(len(splits)) >= n_done[:, None],
+        )
+        results.update(zip(splits, scores.filled(np.nan).T, strict=True))
+        results[mean] = scores.mean(axis=1).filled(np.nan)
+        results[f"std_{kind}"] = scores.std(axis=1).filled(np.nan)
+        if kind.startswith("test_"):
+            places = rankdata(-np.nan_to_num(results[mean], nan=-np.inf))
+            places += n_candidates * np.array(trained.dropped)
+            results[f"rank_{kind}"] = rankdata(places, method="min").astype(np.int32)
 
 
 class _Trained(NamedTuple):
-    """The candidates, the mean seconds of a fit of each, and whether each was dropped."""
+    """What has become of the candidates.
+
+    Parameters
+    ----------
+    candidates : list of dict
+    seconds : list of float
+        Of a fit of each, on average.
+    dropped : list of bool
+    n_missing : list of int
+        The last folds, that each was dropped before.
+    """
 
     candidates: list[dict[str, Any]]
     seconds: list[float]
     dropped: list[bool]
+    n_missing: list[int]
 
     @classmethod
     def collect(
@@ -317,6 +349,7 @@ class _Trained(NamedTuple):
             candidates,
             [float(np.mean([outcome.seconds for outcome in part] or [0.0])) for part in parts],
             [any(outcome.was_dropped for outcome in part) for part in parts],
+            [sum(not outcome.was_done for outcome in part) for part in parts],
         )
 
 

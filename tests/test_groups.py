@@ -135,3 +135,11 @@ def test_those_lose_that_fall_behind_at_their_pace():
     assert skinr.racing._losing({}, scores, 3.0) == {5}
     assert skinr.racing._losing({}, {0: -np.inf, 1: -np.inf}, 3.0) == set()
     assert skinr.racing._losing({0: -np.inf}, {0: -np.inf}, 3.0) == set()
+
+
+def test_the_worse_half_of_a_race_loses():
+    worse_half = skinr.racing.worse_half
+    assert worse_half({}) == worse_half({3: [0.5]}) == set()
+    assert worse_half({0: [0.9, 0.7], 1: [0.5], 2: [0.7], 5: [-np.inf, 0.9]}) == {1, 5}
+    assert worse_half({0: [0.9], 1: [0.5], 2: [0.8]}) == {1}
+    assert worse_half({0: [0.9], 1: [0.5], 2: [0.5], 3: [0.1]}) == {3}

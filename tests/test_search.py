@@ -322,9 +322,54 @@ def test_candidates_that_are_the_same_are_dropped_together(chirp):
 
 
 def test_early_stopping_is_no_lost_race(chirp):
-    grid = {"early_stopping": [True], "n_iter_no_change": [1], "omega_0": [12.0, 60.0]}
+    grid = {"early_stopping": [True], "n_iter_no_change": [1], "omega_0": [12.0]}
     search = SirenSearchCV(small(max_iter=400), grid, cv=3, racing=True).fit(*chirp)
     assert not search.cv_results_["dropped"].any()
+
+
+@pytest.mark.parametrize(
+    "regressor",
+    [small(solver="lm", max_iter=8), small(early_stopping=True)],
+    ids=["least squares", "early stopping"],
+)
+def test_of_fits_that_go_alone_the_better_half_of_a_race_goes_on_to_the_next_fold(
+    chirp, monkeypatch, regressor
+):
+    fitted = []
+
+    def counting(regressor, problem):
+        fitted.append(regressor.omega_0)
+        return solve(regressor, problem)
+
+    solve = SirenRegressor._solve
+    monkeypatch.setattr(SirenRegressor, "_solve", counting)
+    grid = {"omega_0": [0.01, 1.0, 5.0, 12.0, 60.0, 200.0]}
+    options = {"cv": 3, "return_train_score": True, "refit": False}
+    results = SirenSearchCV(regressor, grid, racing=True, **options).fit(*chirp).cv_results_
+    assert len(fitted) == 6 + 3 + 2
+    reference = GridSearchCV(regressor, grid, **options).fit(*chirp).cv_results_
+    n_done = np.array([fitted[:11].count(omega_0) for omega_0 in grid["omega_0"]])
+    assert sorted(n_done) == [1, 1, 1, 2, 3, 3]
+    np.testing.assert_array_equal(results["dropped"], n_done < 3)
+    for kind in ("test", "train"):
+        scores = np.stack([results[f"split{fold}_{kind}_score"] for fold in range(3)], axis=1)
+        expected = np.stack([reference[f"split{fold}_{kind}_score"] for fold in range(3)], axis=1)
+        expected[np.arange(3) >= n_done[:, None]] = np.nan
+        np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(results[f"mean_{kind}_score"], np.nanmean(scores, axis=1))
+        np.testing.assert_allclose(results[f"std_{kind}_score"], np.nanstd(scores, axis=1))
+    assert np.argmin(results["rank_test_score"]) == np.argmax(reference["mean_test_score"])
+    ranks = results["rank_test_score"]
+    assert ranks[n_done == 3].max() < ranks[n_done < 3].min()
+
+
+def test_candidates_that_fail_lose_a_race(chirp):
+    grid = {"omega_0": [5.0, 12.0, -1.0], "solver": ["lm"]}
+    with pytest.warns(FitFailedWarning):
+        search = SirenSearchCV(small(max_iter=8), grid, cv=3, racing=True).fit(*chirp)
+    assert search.cv_results_["dropped"].tolist()[2]
+    assert search.cv_results_["rank_test_score"][2] == 3
+    assert np.isnan(search.cv_results_["mean_test_score"][2])
 
 
 def test_racing_goes_by_the_score_that_refit_names(chirp):
