@@ -131,11 +131,12 @@ def race(
         failures = failures + 1 if fits[k].merit < most - FAR_BEHIND else 0
         if failures == MOST_FAILURES:
             break
+    runners = [k for k in fits if fits[k].merit >= most - HOPELESS]
     interruption = None
-    for fit in fits.values():
-        if not interruption and fit.merit >= most - HOPELESS:
-            interruption = advance(fit, max_iter, monitor)
-    return fits, max(fits, key=lambda k: fits[k].rank), interruption
+    for k in runners:
+        if not interruption:
+            interruption = advance(fits[k], max_iter, monitor)
+    return fits, max(runners, key=lambda k: fits[k].rank), interruption
 
 
 def _choose(
