@@ -93,9 +93,8 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
     fits : sequence of Fit
         Those of one candidate side by side.
     racing : bool, default=False
-        Whether to drop candidates that can't win any more. Networks of a stack remain as they are
-        by then; of those that go one by one the better half of the candidates goes on to the next
-        fold.
+        Whether to drop candidates that lose. Their networks in a stack remain as they are by then;
+        where fits go one by one, the better half of the candidates goes on to the next fold.
 
     Returns
     -------

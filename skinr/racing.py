@@ -44,7 +44,7 @@ def score_of(fit: Fit) -> float:
 
 def worse_half(scores: dict[int, list[float]]) -> set[int]:
     """Return the candidates whose mean score is worse than that of half of them."""
-    means = {candidate: float(np.mean(folds)) for candidate, folds in scores.items()}
+    means = _means(scores)
     best_first = sorted(means.values(), reverse=True)
     return {k for k, mean in means.items() if mean < best_first[(len(means) - 1) // 2]}
 
@@ -53,6 +53,10 @@ def _mean_scores(runs: list[Run]) -> dict[int, float]:
     scores: dict[int, list[float]] = defaultdict(list)
     for run in runs:
         scores[run.fit.candidate].append(score_of(run.fit))
+    return _means(scores)
+
+
+def _means(scores: dict[int, list[float]]) -> dict[int, float]:
     return {candidate: float(np.mean(folds)) for candidate, folds in scores.items()}
 
 

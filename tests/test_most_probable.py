@@ -56,16 +56,28 @@ def logistic(x):
     return 1 / (1 + np.exp(-12 * x))
 
 
+def kink(x):
+    return np.abs(x - 0.2)
+
+
 @pytest.mark.accuracy
 @pytest.mark.parametrize(
-    ("function", "random_state", "highest"),
-    [(pole, 5, 3e-4), (logistic, 0, 1e-4), (logistic, 8, 3e-5)],
+    ("function", "n_rows", "random_state", "highest"),
+    [
+        (pole, 60, 5, 3e-4),
+        (logistic, 60, 0, 1e-4),
+        (logistic, 60, 8, 3e-5),
+        (pole, 100, 2, 1e-6),
+        (kink, 100, 0, 3e-4),
+    ],
 )
-def test_gaps_between_exact_rows_are_filled_by_low_frequencies(function, random_state, highest):
+def test_gaps_between_exact_rows_are_filled_by_low_frequencies(
+    function, n_rows, random_state, highest
+):
     """At first, and by the evidence alone, higher ones look better."""
     random = np.random.default_rng(random_state)
-    random.uniform(size=60)
-    X, new = 2 * random.beta(1, 2, (60, 1)) - 1, random.uniform(-1, 1, (2000, 1))
+    random.uniform(size=n_rows)
+    X, new = 2 * random.beta(1, 2, (n_rows, 1)) - 1, random.uniform(-1, 1, (2000, 1))
     model = SirenRegressor(random_state=random_state).fit(X, function(X[:, 0]))
     assert 1 - model.score(new, function(new[:, 0])) < highest
 
@@ -161,22 +173,6 @@ def test_fits_are_left_that_are_behind_what_the_best_was_at_half_their_age(merit
     ahead.merits, ahead.merit = merits, merits[-1]
     settle(fit, 100, Monitor(), ahead)
     assert (fit.n_steps == PROBATION) is is_left
-
-
-def kink(x):
-    return np.abs(x - 0.2)
-
-
-@pytest.mark.accuracy
-@pytest.mark.parametrize(
-    ("function", "random_state", "highest"), [(pole, 2, 1e-6), (kink, 0, 3e-4)]
-)
-def test_lower_frequencies_may_be_late(function, random_state, highest):
-    random = np.random.default_rng(random_state)
-    random.uniform(size=100)
-    X, new = 2 * random.beta(1, 2, (100, 1)) - 1, random.uniform(-1, 1, (2000, 1))
-    model = SirenRegressor(random_state=random_state).fit(X, function(X[:, 0]))
-    assert 1 - model.score(new, function(new[:, 0])) < highest
 
 
 def test_networks_are_compared_before_they_have_converged():
