@@ -101,7 +101,6 @@ def leftover(stack: SirenStack, rows: JetRows) -> Leftover:
     ----------
     stack : SirenStack of one network
     rows : JetRows
-        In random order.
 
     Returns
     -------
@@ -109,8 +108,9 @@ def leftover(stack: SirenStack, rows: JetRows) -> Leftover:
         Of it less two standard errors.
     """
     coordinates = rows.coordinates.numpy()
-    nearest = torch.from_numpy(KDTree(coordinates).query(coordinates[:MOST_PAIRS], k=2)[1])
-    itself = torch.arange(len(nearest))
+    draw = torch.Generator().manual_seed(0)
+    itself = torch.randperm(len(coordinates), generator=draw)[:MOST_PAIRS]
+    nearest = torch.from_numpy(KDTree(coordinates).query(coordinates[itself.numpy()], k=2)[1])
     other = torch.where(nearest[:, 0] == itself, nearest[:, 1], nearest[:, 0])
     residual = rows.targets[0] - evaluate(stack, rows.coordinates[None])[0]
     residual *= rows.root_weight[0]

@@ -30,7 +30,7 @@ class JetRows(NamedTuple):
     operators: Sequence[QuadraticForm] = ()
 
     def thinned(self, n_rows: int) -> JetRows:
-        """Return at most so many rows, drawn at random, always the same ones."""
+        """Return so many rows, drawn at random, always the same ones; all as they are of fewer."""
         if len(self.coordinates) <= n_rows:
             return self
         draw = torch.Generator().manual_seed(0)

@@ -242,6 +242,7 @@ class LeastSquaresFit:
         """Return a fit that goes on from here, with more rows of the same table."""
         fit = LeastSquaresFit(self.stack, rows, anchor=self._start, earlier_losses=self.losses)
         fit._noise_index = self._noise_index
+        fit.review()
         return fit
 
     def review(self) -> None:

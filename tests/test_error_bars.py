@@ -91,6 +91,13 @@ def test_exact_rows_have_no_noise():
     assert std.max() < 0.1
 
 
+@pytest.mark.parametrize("max_iter", [3, 1000])
+def test_the_larger_part_of_a_table_may_ask_for_no_more_steps(max_iter):
+    X = np.random.default_rng(0).uniform(-1, 1, (600, 1))
+    model = SirenRegressor((16, 16), max_iter=max_iter, n_estimators=2, random_state=0)
+    assert model.fit(X, np.sin(3 * X[:, 0])).noise_ < 0.1
+
+
 @pytest.mark.parametrize("n_estimators", [4, 8])
 def test_memorised_noise_is_seen(n_estimators):
     random = np.random.default_rng(0)

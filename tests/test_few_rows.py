@@ -41,6 +41,17 @@ def unexplained(model):
     return 1 - model.score(new, smooth(new))
 
 
+ZERO = SirenStack.initialize(
+    Architecture(2, (4,), 1), [1.0], [1.0], [torch.Generator()], dtype=torch.float64
+)
+ZERO.parameters.zero_()
+
+
+def rows_of(positions, values):
+    targets = torch.from_numpy(values)[None, :, None]
+    return JetRows(torch.from_numpy(positions), targets, torch.ones_like(targets))
+
+
 @pytest.mark.accuracy
 def test_noise_is_not_memorised():
     X, y = table(smooth, noise=0.3)
@@ -104,15 +115,16 @@ def test_an_interrupted_beginning_leaves_no_checkpoint_and_a_later_one_is_taken_
 )
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_neighbours_tell_structure_from_noise(noise, low, high, repeats):
-    generator = torch.Generator().manual_seed(0)
-    zero = SirenStack.initialize(
-        Architecture(2, (4,), 1), [1.0], [1.0], [generator], dtype=torch.float64
-    )
-    zero.parameters.zero_()
-    positions = torch.rand((4000, 2), generator=generator, dtype=torch.float64)
-    positions = positions.repeat(repeats, 1)
-    values = (6 * positions[:, :1]).sin()
-    values += noise * torch.randn(values.shape, generator=generator, dtype=torch.float64)
-    rows = JetRows(positions, values[None], torch.ones_like(values)[None])
-    left = leftover(zero, rows.thinned(len(positions)))
-    assert low <= left.share_of_residuals <= high
+    positions = np.random.default_rng(0).random((4000, 2)).repeat(repeats, axis=0)
+    values = np.sin(6 * positions[:, 0])
+    values += noise * np.random.default_rng(1).standard_normal(len(values))
+    assert low <= leftover(ZERO, rows_of(positions, values)).share_of_residuals <= high
+
+
+def test_neighbours_are_looked_at_in_all_parts_of_a_sorted_table():
+    draw = np.random.default_rng(0)
+    positions = draw.random((30_000, 2))
+    positions = positions[positions[:, 0].argsort()]
+    values = np.where(positions[:, 0] > 0.5, np.sin(20 * positions[:, 1]), 0)
+    values += 0.1 * draw.standard_normal(len(values))
+    assert leftover(ZERO, rows_of(positions, values)).share_of_residuals > 0.9
