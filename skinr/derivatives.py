@@ -20,7 +20,6 @@ TORCH_DTYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch
 """Precisions in which derivatives can be computed."""
 
 Values = NDArray[np.floating[Any]]
-Function = Callable[[SirenStack, torch.Tensor], torch.Tensor]
 
 
 class DerivativesMixin:
@@ -178,23 +177,29 @@ class DerivativesMixin:
         targets, layout = collect_targets(np.shape(X), y, gradient, laplacian)
         predictions, _ = collect_targets(
             np.shape(X),
-            None if y is None else self.predict(X),
-            None if gradient is None else self.gradient(X),
-            None if laplacian is None else self.laplacian(X),
+            self.predict(X) if "values" in layout.kinds else None,
+            self.gradient(X) if "gradient" in layout.kinds else None,
+            self.laplacian(X) if "laplacian" in layout.kinds else None,
         )
         weight = _check_sample_weight(sample_weight, targets)
-        scores = []
-        for kind in layout.kinds:
-            pairs = zip(
-                targets.T[layout.columns(kind)], predictions.T[layout.columns(kind)], strict=True
-            )
-            scores.append(np.mean([_known_r2(*pair, weight) for pair in pairs]))
+        kinds = [
+            _known_r2(targets.T[columns], predictions.T[columns], weight)
+            for columns in map(layout.columns, layout.kinds)
+        ]
+        scores = [np.mean(columns) for columns in kinds if columns]
+        if not scores:
+            raise ValueError("R² takes two known entries of a column at least; none has as many.")
         return float(np.mean(scores))
 
 
-def _known_r2(target: Values, prediction: Values, weight: Values) -> float:
-    known = ~np.isnan(target)
-    return float(r2_score(target[known], prediction[known], sample_weight=weight[known]))
+def _known_r2(targets: Values, predictions: Values, weight: Values) -> list[float]:
+    """Return the R² of each column of which more than one entry is known."""
+    columns = zip(targets, predictions, ~np.isnan(targets), strict=True)
+    return [
+        r2_score(target[known], prediction[known], sample_weight=weight[known])
+        for target, prediction, known in columns
+        if known.sum() > 1
+    ]
 
 
 def _precision(dtype: DTypeLike | None) -> np.dtype[Any] | None:

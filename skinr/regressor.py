@@ -577,7 +577,7 @@ class SirenRegressor(
         """Return R², the share of the variance that is explained.
 
         Where derivatives are given it is the mean of the R² of each kind that is given, over the
-        entries that are not NaN.
+        entries that are not NaN, as far as there are two of an output.
 
         Parameters
         ----------
@@ -592,6 +592,11 @@ class SirenRegressor(
         -------
         score : float
             1 for a perfect fit, 0 for one no better than the mean.
+
+        Raises
+        ------
+        ValueError
+            For rows that :meth:`predict` would refuse, targets of other shapes, or none to score.
         """
         if gradient is None and laplacian is None:
             return float(super().score(X, y, sample_weight))
@@ -656,7 +661,7 @@ class SirenRegressor(
                 )
                 noise = _noise_of(problem)
         if layout.has_derivatives:
-            units = _settle_constant(stack, units, problem.training, layout)
+            units = _settle_constant(stack, units, problem.table, layout)
         self._adam_state = None
         self._finish(stack, units, problem.rate, history, noise)
         return self

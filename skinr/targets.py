@@ -105,6 +105,7 @@ def collect_targets(
     -------
     targets : ndarray of shape (n_samples, n_columns)
     layout : Layout
+        Of the kinds of which anything is known.
 
     Raises
     ------
@@ -124,15 +125,16 @@ def collect_targets(
                 f"{name} has shape {array.shape}; X of shape {shape} and {outputs or 'one'} "
                 f"outputs call for {expected}."
             )
-    if all(np.isnan(array).all() for array in arrays.values()):
+    known = {name: array for name, array in arrays.items() if not np.isnan(array).all()}
+    if not known:
         raise ValueError(f"Nothing to fit: every entry of {', '.join(arrays)} is NaN.")
     n_outputs = 1 if single_target else outputs[0]
     columns = []
-    for name, array in arrays.items():
+    for name, array in known.items():
         if name == "gradient":
             array = array.reshape(n_samples, n_outputs, -1).transpose(0, 2, 1)
         columns.append(array.reshape(n_samples, -1))
-    kinds = tuple("values" if name == "y" else name for name in arrays)
+    kinds = tuple("values" if name == "y" else name for name in known)
     return np.hstack(columns), Layout(kinds, n_features, n_outputs, single_target)
 
 
@@ -206,7 +208,8 @@ def units_of_derivatives(table: Table, layout: Layout, X: AffineMap, omega_0: fl
     per_value = Units(X, AffineMap.identity(layout.n_outputs), layout.single_target, np.float64)
     for kind, power in (("laplacian", 2), ("gradient", 1)):
         if kind in layout.kinds:
-            implied = _root_mean_square(table, layout, kind, per_value) / omega_0**power
+            own = _root_mean_square(table, layout, kind, per_value) / omega_0**power
+            implied = np.where(own > 0, own, implied)
     center, scale = np.zeros(layout.n_outputs), implied
     if "values" in layout.kinds:
         known = _known_moments(layout.part(table.y, "values")[:, 0], table.weight)
@@ -315,10 +318,6 @@ def constant_from_rows(predictions: Array, table: Table, layout: Layout) -> NDAr
     -------
     constant : ndarray of shape (n_outputs,)
     """
-    residual = -predictions
-    if "values" in layout.kinds:
-        values = layout.part(table.y, "values")[:, 0]
-        if table.implied is not None:
-            values = np.where(table.implied[:, layout.columns("values")], np.nan, values)
-        residual = np.where(np.isnan(values).all(axis=0), residual, values - predictions)
+    values = layout.values_of(table).y
+    residual = np.where(np.isnan(values).all(axis=0), -predictions, values - predictions)
     return _known_moments(residual, table.weight).center

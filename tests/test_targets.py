@@ -6,6 +6,7 @@ from scipy import ndimage
 from scipy.stats import qmc
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -249,6 +250,38 @@ def test_an_all_nan_part_and_a_missing_one_are_the_same():
     ]
     for model in models[1:]:
         np.testing.assert_allclose(model.predict(X), models[0].predict(X), atol=1e-4)
+
+
+def test_slopes_that_nobody_knows_leave_the_laplacian_as_it_is():
+    missing = np.full_like(SLOPES, np.nan)
+    alone = small().fit(X, laplacian=CURVATURES)
+    both = small().fit(X, gradient=missing, laplacian=CURVATURES)
+    np.testing.assert_array_equal(both.predict(X), alone.predict(X))
+
+
+def test_an_output_may_be_known_by_slopes_and_another_by_curvatures():
+    slopes = np.stack([SLOPES, np.full_like(SLOPES, np.nan)], axis=1)
+    curvatures = np.column_stack([np.full(40, np.nan), CURVATURES])
+    values = np.column_stack([ANCHOR, ENDS])
+    model = SirenRegressor(random_state=0).fit(X, values, gradient=slopes, laplacian=curvatures)
+    assert r2_score(np.column_stack([VALUES, VALUES]), model.predict(X)) > 0.99
+
+
+def test_a_known_value_that_is_held_out_settles_the_constant():
+    for random_state in range(3):
+        model = small(early_stopping=True, validation_fraction=0.5, random_state=random_state)
+        model.fit(X, ANCHOR, gradient=SLOPES)
+        assert model.predict(X)[7] == pytest.approx(VALUES[7], abs=1e-3)
+
+
+def test_scores_leave_out_columns_with_one_known_entry():
+    model = small().fit(X, ANCHOR, gradient=SLOPES)
+    missing = np.full(40, np.nan)
+    expected = model.score(X, gradient=SLOPES)
+    assert model.score(X, ANCHOR, gradient=SLOPES) == expected
+    assert model.score(X, ANCHOR, gradient=SLOPES, laplacian=missing) == expected
+    with pytest.raises(ValueError, match="two known entries of a column"):
+        model.score(X[:1], ANCHOR[:1], gradient=SLOPES[:1])
 
 
 def test_scores_are_means_over_known_entries():
