@@ -194,7 +194,7 @@ class TrainingRows(NamedTuple):
 
     def chunks(self) -> Iterator[TrainingRows]:
         """Yield all rows, without what is implied, some at a time."""
-        for chunk in gen_batches(self.n_rows, CHUNK_SIZE):
+        for chunk in gen_batches(self.coordinates.shape[1], CHUNK_SIZE):
             weight = None if self.weight is None else self.weight[:, chunk]
             yield TrainingRows(self.coordinates[:, chunk], self.targets[:, chunk], weight)
 

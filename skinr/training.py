@@ -202,18 +202,22 @@ class EarlyStopping:
         return score
 
     def _score(self) -> Tensor:
-        """R² of each network, the mean over the columns of the targets."""
+        """R² of each network, the mean over the columns of the targets.
+
+        Of a column that does not vary in these rows it is 1 less the mean squared error.
+        """
         targets = self._rows.targets
         known = ~targets.isnan()
         weight = known * (1.0 if self._rows.weight is None else self._rows.weight)
         targets = targets.nan_to_num(0.0)
-        tiny = torch.finfo(targets.dtype).tiny
-        total = weight.sum(dim=1, keepdim=True).clamp_min(tiny)
+        precision = torch.finfo(targets.dtype)
+        total = weight.sum(dim=1, keepdim=True).clamp_min(precision.tiny)
         mean = (weight * targets).sum(dim=1, keepdim=True) / total
         residual = self._objective.evaluate(self._rows.coordinates) - targets
         error = (weight * residual.square()).sum(dim=1)
         spread = (weight * (targets - mean).square()).sum(dim=1)
-        return (1 - error / spread.clamp_min(tiny)).mean(dim=1)
+        varies = spread > precision.eps * (weight * targets.square()).sum(dim=1)
+        return (1 - error / torch.where(varies, spread, total[:, 0])).mean(dim=1)
 
 
 class Monitor(NamedTuple):

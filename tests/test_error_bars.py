@@ -1,4 +1,5 @@
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -120,6 +121,16 @@ def test_weights_say_how_noisy_a_row_is():
     weight = np.where(is_good, 1 / 5**2, 1 / 50**2)
     model = SirenRegressor(n_estimators=4, random_state=0).fit(X, y, sample_weight=weight)
     assert model.noise_[0] == pytest.approx(1 / np.sqrt(weight.mean()), rel=0.15)
+
+
+def test_a_spike_in_the_last_rows_is_no_divergence():
+    X = np.linspace(0, 1, 3000)[:, None]
+    y = np.sin(6 * X[:, 0])
+    y[2990] = 1000
+    options = {"solver": "adam", "batch_size": 64, "max_iter": 100, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SirenRegressor((16, 16), n_estimators=2, **options).fit(X, y)
 
 
 def test_one_network_has_none():

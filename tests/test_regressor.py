@@ -167,6 +167,16 @@ def test_early_stopping_keeps_rows_apart(chirp):
     assert patient.validation_scores_ is None
 
 
+@pytest.mark.parametrize("n_rows", [10, 200])
+def test_early_stopping_looks_at_what_varies(chirp, n_rows):
+    X, y = (part[:n_rows] for part in chirp)
+    noisy = y + np.random.default_rng(0).normal(0, 0.3, n_rows)
+    alone = small(omega_0=60.0, early_stopping=True).fit(X, noisy)
+    beside = small(omega_0=60.0, early_stopping=True).fit(X, np.c_[noisy, np.ones(n_rows)])
+    assert beside.validation_scores_.min() > -100
+    assert beside.score(X, np.c_[y, np.ones(n_rows)]) > alone.score(X, y) - 0.1
+
+
 def test_early_stopping_within_fewer_updates_than_an_evaluation(chirp):
     X, y = chirp
     short = small(max_iter=5, early_stopping=True).fit(X, y)

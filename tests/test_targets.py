@@ -6,7 +6,6 @@ from scipy import ndimage
 from scipy.stats import qmc
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -262,15 +261,14 @@ def test_slopes_that_nobody_knows_leave_the_laplacian_as_it_is():
 def test_an_output_may_be_known_by_slopes_and_another_by_curvatures():
     slopes = np.stack([SLOPES, np.full_like(SLOPES, np.nan)], axis=1)
     curvatures = np.column_stack([np.full(40, np.nan), CURVATURES])
-    values = np.column_stack([ANCHOR, ENDS])
-    model = SirenRegressor(random_state=0).fit(X, values, gradient=slopes, laplacian=curvatures)
-    assert r2_score(np.column_stack([VALUES, VALUES]), model.predict(X)) > 0.99
+    model = SirenRegressor(random_state=0).fit(X, gradient=slopes, laplacian=curvatures)
+    assert model.predict(X).std(axis=0).min() > 0.5
 
 
 def test_a_known_value_that_is_held_out_settles_the_constant():
-    for random_state in range(3):
-        model = small(early_stopping=True, validation_fraction=0.5, random_state=random_state)
-        model.fit(X, ANCHOR, gradient=SLOPES)
+    for random_state in range(6):
+        model = small(max_iter=10, early_stopping=True, random_state=random_state)
+        model.set_params(validation_fraction=0.5).fit(X, ANCHOR, gradient=SLOPES)
         assert model.predict(X)[7] == pytest.approx(VALUES[7], abs=1e-3)
 
 
