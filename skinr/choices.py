@@ -83,7 +83,8 @@ FEWEST_UPDATES_FOR_SOAP = 1000
 """Updates from which it does: in fewer Adam gets as far, and further with layers of 64 units."""
 
 ROWS_PER_UNIT_FOR_SOAP = 16
-"""Of an update, for each unit of the widest layer: its products are then few beside the batch's."""
+"""Of an update, for each unit of the widest layer, inputs and outputs among them: its products are
+then few beside the batch's."""
 
 SOAP_LEARNING_RATE = 1.2e-3
 """Learning rate of SOAP in fits of up to `SHORT_FIT` updates."""
@@ -100,6 +101,10 @@ FEWEST_ROWS_A_PERIOD = 5
 
 GRID_SAMPLE = 10_000
 """Rows by which a grid is recognised."""
+
+MOST_TICKS = 0.9
+"""Share of different positions along some axis of the sample, below which they repeat as those of a
+grid do."""
 
 MOST_NUMBERS_AT_ALL = 20_000
 """Values and derivatives up to which `solver="lm"` does: beyond, each of its matrices takes over
@@ -165,11 +170,12 @@ def _count_numbers(regressor: SirenRegressor, table: Table, layout: Layout) -> i
 
 def _suits_soap(regressor: SirenRegressor, table: Table, layout: Layout) -> bool:
     n_rows = min(len(table.X), choose_batch_size(regressor, table, is_piece=False))
+    widest = max(layout.n_features, layout.n_outputs, *layer_sizes(regressor))
     return (
         not layout.has_derivatives
         and regressor.max_iter >= FEWEST_UPDATES_FOR_SOAP
         and len(table.X) >= FEWEST_ROWS_FOR_SOAP
-        and n_rows >= ROWS_PER_UNIT_FOR_SOAP * max(layer_sizes(regressor))
+        and n_rows >= ROWS_PER_UNIT_FOR_SOAP * widest
     )
 
 
@@ -195,8 +201,9 @@ def may_begin_with_few(regressor: SirenRegressor, table: Table, solver: str, edg
 def _is_on_grid(table: Table) -> bool:
     n_rows, n_features = table.X.shape
     sample = table.X[:: max(1, n_rows // GRID_SAMPLE)]
-    n_nodes = np.prod([float(len(np.unique(column))) for column in sample.T])
-    return n_features > 1 and bool(n_nodes <= 4 * n_rows)
+    n_ticks = [len(np.unique(column)) for column in sample.T]
+    repeats = n_features > 1 and min(n_ticks) < MOST_TICKS * len(sample)
+    return repeats and bool(np.prod(n_ticks, dtype=float) <= 4 * n_rows)
 
 
 def term_weights(regressor: SirenRegressor) -> dict[str, float]:

@@ -135,6 +135,7 @@ def spectral_edge(coordinates: NDArray[np.floating], values: NDArray[np.floating
     even = np.linspace(position[0], position[-1], n_rows)
     power = np.zeros(n_rows // 2 + 1)
     for column in values.T:
+        column = column / (np.abs(column).max() or 1.0)
         signal = np.interp(even, position, column[order])
         power += np.abs(np.fft.rfft(signal - signal.mean())) ** 2 / (signal.var() or 1.0)
     plain = np.clip(power - FLOOR * np.median(power), 0, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from math import ceil
+from math import ceil, sqrt
 from typing import NamedTuple
 
 import torch
@@ -247,7 +247,7 @@ class JetObjective(Objective):
         for term, part, share in self._shares(rows):
             targets[term.components] = part[0] * term.unit
             root_weight[term.components] = share[0].sqrt() / term.unit
-        root_weight *= root_weight.count_nonzero().sqrt()
+        root_weight *= sqrt(int(root_weight.count_nonzero()))
         return JetRows(rows.coordinates[0], targets, root_weight, self._operators)
 
     def _allocate(self, batch_size: int) -> None:

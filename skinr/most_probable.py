@@ -74,20 +74,22 @@ def fit_most_probable(
     return fit, chosen, interruption
 
 
-def descend(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None:
-    """Take steps until the fit has converged, and return what interrupted it."""
-    while len(fit.losses) < max_iter and not fit.has_converged:
+def descend(
+    fit: LeastSquaresFit, max_iter: int, monitor: Monitor, n_steps: float = inf
+) -> str | None:
+    """Take so many steps at most until the fit has converged, and return what interrupted it."""
+    last = min(max_iter, len(fit.losses) + n_steps)
+    while len(fit.losses) < last and not fit.has_converged:
         fit.step()
         monitor.look(len(fit.losses), torch.tensor([fit.loss]))
-        if monitor.interrupted_by:
-            return monitor.interrupted_by if len(fit.losses) < max_iter else None
+        if monitor.interrupted_by and len(fit.losses) < max_iter:
+            return monitor.interrupted_by
     return None
 
 
 def advance(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None:
     """Take the steps up to the next review, and return what interrupted them."""
-    next_review = min(max_iter, len(fit.losses) + REVIEW_INTERVAL)
-    interruption = descend(fit, next_review, monitor)
+    interruption = descend(fit, max_iter, monitor, REVIEW_INTERVAL)
     fit.review()
     return interruption
 

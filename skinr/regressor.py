@@ -108,10 +108,11 @@ class SirenRegressor(
         "auto" takes "lm" where it can, `alpha` is 0 and there are at most 2048 numbers to fit (500
         with derivatives, on a grid of pixels, or of one variable along which values oscillate more
         than 100 times); "soap" for values of 2048 rows and more, in 1000 updates and more, of 16
-        rows and more for each unit of the widest layer; and "adam" elsewhere. Before "soap" it fits
-        300, then 2000 numbers by "lm", unless rows are pixels, `loss`, `alpha`, `omega_0` or
-        `n_estimators` are not the default ones, or the residuals of neighbouring rows have more in
-        common than noise has: then the network starts anew.
+        rows and more for each unit of the widest layer (inputs and outputs are layers here); and
+        "adam" elsewhere. Before "soap" it fits 300, then 2000 numbers by "lm", unless rows are
+        pixels, `loss`, `alpha`, `omega_0` or `n_estimators` are not the default ones, or the
+        residuals of neighbouring rows have more in common than noise has: then the network starts
+        anew.
 
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
         For "adam" and "soap", like all that concerns rates and batches: how the rate changes over
@@ -449,7 +450,8 @@ class SirenRegressor(
             with `early_stopping` as it was at its best. A second signal within two seconds is not
             held back.
         UserWarning
-            If a checkpoint could not be written.
+            If a checkpoint could not be written; or where `verbose` asks for a progress bar and
+            tqdm is missing.
         """
         continued = self.warm_start and hasattr(self, "network_")
         problem = prepare(self, X, y, sample_weight, gradient, laplacian, continued=continued)
@@ -509,7 +511,8 @@ class SirenRegressor(
             )
         self._adam_state = optimizer.state
         noise = _noise_of(problem)
-        self._finish(problem.stack, problem.units, problem.rate, history, noise, curve)
+        self._finish(problem.stack, problem.units, history, noise, curve)
+        warn_of(history, problem.rate, stacklevel=3)
         return self
 
     @overload
@@ -663,7 +666,8 @@ class SirenRegressor(
         if layout.has_derivatives:
             units = _settle_constant(stack, units, problem.table, layout)
         self._adam_state = None
-        self._finish(stack, units, problem.rate, history, noise)
+        self._finish(stack, units, history, noise)
+        warn_of(history, problem.rate, stacklevel=4)
         return self
 
     def _begin(
@@ -731,7 +735,8 @@ class SirenRegressor(
             if name not in RUN_PARAMETERS
         }
         weights = problem.stack.parameters.numpy(force=True)
-        return Checkpoint(self.checkpoint, joblib.hash([parameters, *problem.table, weights]))
+        table = [_hash(part) for part in problem.table if part is not None]
+        return Checkpoint(self.checkpoint, joblib.hash([parameters, table, weights]))
 
     def _adam(self, stack: SirenStack, solver: str, state: AdamState | None = None) -> Adam:
         basis = Eigenbasis(stack) if solver == "soap" else None
@@ -741,40 +746,21 @@ class SirenRegressor(
         self,
         stack: SirenStack,
         units: Units,
-        rate: float,
         history: History,
         noise: NDArray[np.float64] | None = None,
-        earlier_losses: Values | None = None,
+        earlier_losses: ArrayLike = (),
     ) -> None:
-        """Set the fitted attributes, and warn of a divergence or an interruption."""
-        losses, scores = history.losses.mean(axis=1), history.validation_scores
-        n_done, n_step_backs = len(losses), int(history.n_step_backs.sum())
-        if earlier_losses is not None:
-            losses = np.r_[earlier_losses, losses]
+        """Set the fitted attributes."""
+        scores = history.validation_scores
         self._set_fitted(
             FittedState(
                 network=to_network(stack),
                 units=units,
-                losses=losses,
+                losses=np.concatenate([earlier_losses, history.losses.mean(axis=1)]),
                 validation_scores=None if scores is None else scores.mean(axis=1),
                 noise=None if noise is None else noise * units.y.scale,
             )
         )
-        if history.interruption:
-            warnings.warn(
-                f"The fit ended after {n_done} updates, by {history.interruption}, and keeps what "
-                "it has learned.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        if n_step_backs:
-            warnings.warn(
-                f"Training diverged {n_step_backs} times at a learning rate of up to {rate:.3g} "
-                "and went on from its last good state at a tenth of the rate each time. Set a "
-                "lower learning_rate_init.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
 
     def _set_fitted(self, state: FittedState) -> None:
         network, losses, scores = state.network, state.losses, state.validation_scores
@@ -793,6 +779,35 @@ class SirenRegressor(
         self.device_ = next(network.parameters()).device
 
 
+def warn_of(history: History, rate: float, *, stacklevel: int) -> None:
+    """Warn of a divergence or an interruption.
+
+    Parameters
+    ----------
+    history : History
+    rate : float
+        The highest learning rate.
+    stacklevel : int
+        As of `warnings.warn`, called from where this is.
+    """
+    if history.interruption:
+        warnings.warn(
+            f"The fit ended after {len(history.losses)} updates, by {history.interruption}, and "
+            "keeps what it has learned.",
+            ConvergenceWarning,
+            stacklevel=stacklevel + 1,
+        )
+    n_step_backs = int(history.n_step_backs.sum())
+    if n_step_backs:
+        warnings.warn(
+            f"Training diverged {n_step_backs} times at a learning rate of up to {rate:.3g} and "
+            "went on from its last good state at a tenth of the rate each time. Set a lower "
+            "learning_rate_init.",
+            ConvergenceWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
 def _stages(problem: Problem) -> list[JetRows]:
     """Return what least squares fit: values that a Laplacian implies, then what is known alone."""
     rows, stages = problem.copied_rows, []
@@ -801,6 +816,11 @@ def _stages(problem: Problem) -> list[JetRows]:
     rows.forget_implied()
     stages.append(problem.objective.jet_rows(rows))
     return [stage.without_empty() for stage in stages]
+
+
+def _hash(part: NDArray[Any]) -> list[str]:
+    """Return the hashes of the chunks of an array, which need not fit into memory."""
+    return [joblib.hash(part[chunk]) for chunk in gen_batches(len(part), CHUNK_SIZE)]
 
 
 def _noise_of(problem: Problem) -> NDArray[np.float64] | None:

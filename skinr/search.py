@@ -25,6 +25,7 @@ from sklearn.utils.validation import check_memory
 
 from skinr.fits import Fit
 from skinr.groups import Outcome, fit_group, make_groups
+from skinr.interruption import parts_of_a_whole
 from skinr.regressor import SirenRegressor
 from skinr.rehearsal import (
     Key,
@@ -45,10 +46,9 @@ class SirenSearchCV(GridSearchCV):
     :class:`~sklearn.model_selection.RandomizedSearchCV`. Many small networks train as one batch
     in less time than one after the other: all candidates and folds that agree in everything but
     `omega_0`, `hidden_omega_0`, `weight_scale`, `first_layer_init`, `learning_rate_init`,
-    `alpha`, `normalize_X`, `normalize_y` and `random_state`. Those of another solver than "adam"
-    (which "auto" takes for tables of about a thousand rows), those that need `early_stopping`,
-    `max_time`, `checkpoint` or derivatives, and those of tables of more than 2**24 numbers are
-    fitted one by one.
+    `alpha`, `normalize_X`, `normalize_y`, `random_state` and `verbose`. Those of another solver
+    than "adam", those that need `early_stopping`, `max_time`, `checkpoint` or derivatives, and
+    those of tables of more than 2**24 numbers are fitted one by one.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ class SirenSearchCV(GridSearchCV):
         outcomes = self._train(rehearsal.fits)
         search.estimator = with_stand_in(self.estimator, partial(_look_up, outcomes))
         search._trained = _Trained.collect(candidates, rehearsal.keys, outcomes)
-        with parallel_config(backend="sequential"):
+        with parts_of_a_whole(), parallel_config(backend="sequential"):
             super(SirenSearchCV, search).fit(X, y, **params)
         fitted = {name: value for name, value in vars(search).items() if name.endswith("_")}
         if self.refit:

@@ -19,6 +19,7 @@ from skinr.losses import Objective
 from skinr.network import SirenStack
 from skinr.optimizers import AdamState, learning_rates
 from skinr.problem import Problem, prepare
+from skinr.regressor import warn_of
 from skinr.rows import TrainingRows
 from skinr.stored_rows import StoredRows
 from skinr.threads import map_in_threads
@@ -99,7 +100,8 @@ class Run(NamedTuple):
 
     def deliver(self) -> None:
         """Make the regressor the one that this run has come to, and warn if it diverged."""
-        self.fit.regressor._finish(self.stack, self.problem.units, self.problem.rate, self.history)
+        self.fit.regressor._finish(self.stack, self.problem.units, self.history)
+        warn_of(self.history, self.problem.rate, stacklevel=2)
 
 
 def advance(runs: list[Run], first: int, last: int) -> list[Run]:

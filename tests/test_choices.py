@@ -37,6 +37,16 @@ def test_auto_is_soap_where_it_gets_further(surface, monkeypatch, n_rows, option
     assert not np.array_equal(fits["soap"], fits["adam"])
 
 
+def test_features_and_outputs_are_layers_to_soap(surface):
+    X, y = (part[:2048] for part in surface)
+    many, more = (np.tile(y[:, None], n_columns) for n_columns in (128, 129))
+    solvers = [
+        prepare(SirenRegressor(8, alpha=1e-9), *table, continued=False).solver
+        for table in [(X, many), (many, y), (X, more), (more, y)]
+    ]
+    assert solvers == ["soap", "soap", "adam", "adam"]
+
+
 @pytest.mark.parametrize(
     ("changes", "may"),
     [
@@ -65,6 +75,16 @@ def test_pixels_do_not_begin_with_few_rows(shape):
     X = positions(*shape)[np.random.default_rng(0).uniform(size=4096) < 0.6]
     problem = prepare(SirenRegressor(), X, X[:, 0] % 7, continued=False)
     assert problem.candidates is None
+
+
+def test_scattered_rows_are_no_pixels_however_many(surface, monkeypatch):
+    """A sample of 100 of 4096 has fewer nodes than four times all rows."""
+    monkeypatch.setattr(skinr.choices, "GRID_SAMPLE", 100)
+    X, y = surface
+    options = {"hidden_layer_sizes": 8, "solver": "adam", "max_iter": 30}
+    scattered = prepare(SirenRegressor(**options), X, y, continued=False)
+    pixels = prepare(SirenRegressor(**options), positions(64, 64), y, continued=False)
+    assert scattered.rate < pixels.rate
 
 
 @pytest.mark.parametrize(("n_rows", "batch_size"), [(3000, 2048), (3001, 4096)])

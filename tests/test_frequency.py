@@ -118,6 +118,12 @@ def test_the_edge_of_a_spectrum_is_its_highest_frequency(n_rows, pace, noise, sh
     assert edge == pytest.approx(frequency, rel=0.05, abs=3 * np.pi)
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e300])
+def test_the_edge_of_a_spectrum_knows_no_units(unit):
+    X = np.linspace(-1, 1, 300)[:, None]
+    assert spectral_edge(X, unit * waves(X[:, 0], 60.0)) == spectral_edge(X, waves(X[:, 0], 60.0))
+
+
 @pytest.mark.parametrize(
     "values", [np.random.default_rng(0).normal(size=300), *map(np.ones, (1, 2, 300))]
 )

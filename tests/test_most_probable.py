@@ -1,3 +1,5 @@
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -195,11 +197,28 @@ def test_time_ends_it():
     assert np.isfinite(model.predict(X)).all()
 
 
+def test_a_signal_ends_it_after_the_step_that_runs(monkeypatch):
+    step, steps = LeastSquaresFit.step, []
+
+    def signalling(fit):
+        steps.append(fit)
+        if len(steps) == 4:
+            signal.raise_signal(signal.SIGINT)
+        step(fit)
+
+    monkeypatch.setattr(LeastSquaresFit, "step", signalling)
+    X = np.random.default_rng(0).uniform(-1, 1, (100, 1))
+    with pytest.warns(ConvergenceWarning, match="Ctrl-C"):
+        SirenRegressor(random_state=0).fit(X, np.sin(8 * X[:, 0]))
+    assert len(steps) == 4
+
+
 def test_progress_is_shown():
     rows = rows_of(20)
     seen = []
     monitor = Monitor(progress=lambda n_iter, losses: seen.append((n_iter, losses.item())))
     fit, *_ = fit_most_probable(stack_of([3.0]), [rows], 20, monitor)
+    assert seen
     assert [n_iter for n_iter, _ in seen] == [10, 20][: len(seen)]
     assert len(fit.losses) <= 20
     residual = evaluate(fit.stack, rows.coordinates[None]) - rows.targets

@@ -155,6 +155,13 @@ def test_weights_in_a_table_too_large_for_canonical_form():
     assert model.predict(np.linspace(0.1, 0.9, 50)[:, None]).mean() == pytest.approx(0.75, abs=0.03)
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_warnings_point_at_the_call(chirp, method):
+    with pytest.warns(ConvergenceWarning, match="diverged") as warned:
+        getattr(small(learning_rate_init=1e3, batch_size=4), method)(*chirp)
+    assert warned[0].filename == __file__
+
+
 def test_early_stopping_keeps_rows_apart(chirp):
     X, y = chirp
     draw = np.random.default_rng(0)

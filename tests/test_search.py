@@ -1,5 +1,6 @@
 import os
 import pickle
+import signal
 from contextlib import suppress
 
 import joblib
@@ -429,6 +430,18 @@ def is_file(fits):
 def test_workers_read_large_rows_from_one_file():
     fit = Fit(small(), {"X": np.zeros((300_000, 1)), "y": np.zeros(300_000)}, 0)
     assert Parallel(n_jobs=2)(delayed(is_file)([fit]) for _ in range(2)) == [True, True]
+
+
+def test_a_signal_during_the_refit_ends_the_search(chirp, monkeypatch):
+    train = skinr.regressor.train
+
+    def signalling(*args, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr(skinr.regressor, "train", signalling)
+    with pytest.raises(KeyboardInterrupt):
+        SirenSearchCV(small(), OMEGAS, cv=2).fit(*chirp)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])

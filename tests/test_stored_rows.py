@@ -122,8 +122,8 @@ import numpy as np
 
 from skinr import SirenRegressor
 
-def fit(table):
-    return SirenRegressor((16, 16), max_iter=20).fit(table[:, :2], table[:, 2])
+def fit(table, **options):
+    return SirenRegressor((16, 16), max_iter=20, **options).fit(table[:, :2], table[:, 2])
 
 path, n_rows, mmap_mode = sys.argv[1], int(sys.argv[2]), sys.argv[3] or None
 fit(np.random.default_rng(0).uniform(size=(10_000, 3)))
@@ -131,7 +131,8 @@ status = dict(line.split(":") for line in open("/proc/self/status"))
 used = 1024 * int(status["VmData"].split()[0])
 resource.setrlimit(resource.RLIMIT_DATA, (used + 40_000_000, used + 40_000_000))
 table = np.load(path, mmap_mode="r")[:n_rows]
-model = fit(table if mmap_mode else np.array(table))
+checkpoint = f"{path}.{n_rows}"
+model = fit(table if mmap_mode else np.array(table), random_state=0, checkpoint=checkpoint)
 assert np.isfinite(model.predict(table[:10, :2])).all()
 """
 
