@@ -106,6 +106,17 @@ def test_noise_is_not_memorised(name, n_features, noise):
     assert unexplained(model, name, n_features) < 2.5 * unexplained(process, name, n_features)
 
 
+@pytest.mark.accuracy
+@pytest.mark.parametrize(("n_features", "n_rows"), [(3, 700), (2, 1000)])
+@pytest.mark.parametrize("noise", [1.2, 2.0])
+def test_noise_larger_than_the_function_is_not_memorised(n_features, n_rows, noise):
+    random = np.random.default_rng(n_rows)
+    X, new = (random.uniform(0, 1, (n, n_features)) for n in (n_rows, 1000))
+    truth, new_truth = (np.sin(6 * part[:, 0]) + part[:, 1] for part in (X, new))
+    y = truth + random.normal(0, noise * truth.std(), n_rows)
+    assert SirenRegressor(random_state=0).fit(X, y).score(new, new_truth) > 0.75
+
+
 def test_nothing_but_noise_is_predicted_flat():
     random = np.random.default_rng(0)
     X, y = random.uniform(-1, 1, (200, 1)), random.normal(size=200)
