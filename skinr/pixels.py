@@ -77,8 +77,13 @@ def read_image(image: ImageSource, channel_axis: int | str | None) -> tuple[Arra
         If the image is corrupt, empty, too large for Pillow, infinite somewhere, or of another
         mode or dtype.
     TypeError
-        If it is not an image at all.
+        If it is a masked array, or not an image at all.
     """
+    if isinstance(image, np.ma.MaskedArray):
+        raise TypeError(
+            "A masked array given, whose mask would be ignored; accepted are image.data with "
+            "mask=~np.ma.getmaskarray(image), and floats that are NaN where a pixel is missing."
+        )
     if isinstance(image, np.ndarray):
         pixels, picture = image, None
     elif isinstance(image, Image.Image | str | os.PathLike) or hasattr(image, "read"):

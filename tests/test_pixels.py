@@ -99,6 +99,7 @@ BAD_IMAGES = {
     "infinity": (np.array([[np.inf]]), ValueError, "infinite"),
     "a list": ([[1, 2]], TypeError, "list"),
     "nothing": (None, TypeError, "NoneType"),
+    "a masked array": (np.ma.ones((2, 2)), TypeError, r"masked.*mask=~np\.ma\.getmaskarray"),
 }
 
 
