@@ -188,7 +188,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         ----------
         y : array-like of shape (n_pixels,) or (n_pixels, n_channels)
             Values of the pixels row by row. Integer pixels are clipped and rounded, booleans are
-            what is above 0.5, floats stay as they are.
+            what is above 0.5, floats are clipped to the finite ones of the image's dtype.
         shape : tuple of int, default=None
             Number of pixels along each axis; None for that of the image.
 

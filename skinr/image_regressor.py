@@ -251,7 +251,7 @@ class ImageRegressor(BaseEstimator):
         dtype : float dtype, default=None
             None returns an image of the fitted one's dtype and mode, rounded and clipped. A float
             dtype returns an array of values as the regressor gives them, where 1 is the largest
-            integer of the image's dtype.
+            integer of the image's dtype, clipped to the finite ones of the dtype.
 
         Returns
         -------
@@ -275,7 +275,7 @@ class ImageRegressor(BaseEstimator):
             image_format.dtype if dtype is None else np.dtype(dtype),
         )
         for block, values in self._predict_blocks(grid):
-            pixels[block] = values if dtype else to_pixels(values, image_format.dtype)
+            pixels[block] = to_pixels(values, pixels.dtype)
         return make_image(pixels, image_format._replace(picture=None) if dtype else image_format)
 
     def score(self, image: ImageSource, mask: ArrayLike | None = None) -> float:

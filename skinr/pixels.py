@@ -156,7 +156,7 @@ def to_pixels(values: Array, dtype: np.dtype[Any]) -> Array:
     if dtype.kind == "b":
         return values > 0.5
     if dtype.kind == "f":
-        return values.astype(dtype)
+        return clip_values(values, dtype).astype(dtype)
     pixels = np.multiply(clip_values(values, dtype), np.iinfo(dtype).max, dtype=np.float64)
     return np.rint(pixels).astype(dtype)
 
@@ -174,7 +174,7 @@ def clip_values(values: Array, dtype: np.dtype[Any]) -> Array:
     values : ndarray of the same shape
     """
     if dtype.kind == "f":
-        return values
+        return values.clip(np.finfo(dtype).min, np.finfo(dtype).max)
     lowest = np.iinfo(dtype).min / np.iinfo(dtype).max if dtype.kind == "i" else 0.0
     return values.clip(lowest, 1.0)
 

@@ -185,6 +185,12 @@ def test_floats_on_request(dtype):
     np.testing.assert_allclose(values.clip(0, 1) * 255, rounded, atol=0.7)
 
 
+@pytest.mark.filterwarnings("error")
+def test_floats_are_clipped_to_what_their_dtype_holds():
+    model = ImageRegressor(NEAREST).fit(np.array([[1e6, -1e6], [0, 1]]))
+    assert model.predict(dtype=np.float16).tolist() == [[65504, -65504], [0, 1]]
+
+
 @pytest.mark.parametrize("mode", ["1", "RGB", "PA", "I;16"])
 def test_tiles_give_the_picture_back(mode):
     picture = make_picture(mode, 11, 17)

@@ -8,6 +8,8 @@ from PIL import Image
 from skinr import ImageCoordinateTransformer
 from skinr.pixels import VALUE_DTYPES
 
+MOST_FLOAT32 = np.finfo(np.float32).max
+
 
 def round_trip(image, **options):
     pixels = ImageCoordinateTransformer()
@@ -57,12 +59,16 @@ def test_signed_values_lie_between_minus_1_and_1(dtype):
         ("uint8", [-0.5, 1.7, 100.4 / 255, 100.6 / 255], [0, 255, 100, 101]),
         ("int16", [-1.5, 1.7, 100.4 / 32767, 1.2e30], [-32768, 32767, 100, 32767]),
         ("bool", [-0.5, 1.7, 0.4, 0.6], [False, True, False, True]),
+        ("float16", [-1e9, 1e9, 65519, 0.5], [-65504, 65504, 65504, 0.5]),
+        (">f2", [-1e9, 1e9, np.nan, 0.5], [-65504, 65504, np.nan, 0.5]),
+        ("float32", [-1e300, 1e300, 2, 0.5], [-MOST_FLOAT32, MOST_FLOAT32, 2, 0.5]),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_values_are_clipped_and_rounded(dtype, values, expected):
     pixels = ImageCoordinateTransformer()
     pixels.image_to_arrays(np.zeros((1, 4), dtype))
-    assert pixels.arrays_to_image(values).tolist() == [expected]
+    np.testing.assert_array_equal(pixels.arrays_to_image(values), [expected])
 
 
 @pytest.mark.parametrize(
