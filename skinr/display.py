@@ -302,7 +302,9 @@ def _unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
     """Return the estimator within pipelines and meta-estimators, and X as it gets it."""
     check_is_fitted(estimator)
     if isinstance(estimator, Pipeline):
-        return _unwrap(estimator[-1], X if X is None else estimator[:-1].transform(X))
+        if X is not None and len(estimator) > 1:
+            X = estimator[:-1].transform(X)
+        return _unwrap(estimator[-1], X)
     if isinstance(estimator, ImageRegressor):
         X = X if X is None else estimator.transformer_.transform(X)
         return _unwrap(estimator.regressor_, X)

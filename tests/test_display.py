@@ -84,6 +84,7 @@ def test_a_loss_curve():
 
 FITTED = {
     "pipeline": lambda: make_pipeline(StandardScaler(), clone(SIREN)).fit(X, Y),
+    "a pipeline of one step": lambda: make_pipeline(clone(SIREN)).fit(X, Y),
     "search": lambda: GridSearchCV(SIREN, {"omega_0": [3]}, cv=2).fit(X, Y),
     "image": lambda: ImageRegressor(SIREN).fit(np.eye(9)),
     "other": lambda: MLPRegressor(max_iter=5).fit(X, Y),
@@ -96,6 +97,7 @@ def test_the_loss_curve_of_what_is_within(name):
     model = FITTED[name]()
     inner = {
         "pipeline": lambda: model[-1],
+        "a pipeline of one step": lambda: model[-1],
         "search": lambda: model.best_estimator_,
         "image": lambda: model.regressor_,
         "other": lambda: model,
@@ -116,11 +118,12 @@ def test_activations():
     display.figure_.canvas.draw()
 
 
-@pytest.mark.parametrize("name", ["pipeline", "search", "image"])
+@pytest.mark.parametrize("name", ["pipeline", "a pipeline of one step", "search", "image"])
 def test_the_activations_of_what_is_within(name):
     model = FITTED[name]()
     inner, coordinates = {
         "pipeline": lambda: (model[-1], model[:-1].transform(X)),
+        "a pipeline of one step": lambda: (model[-1], X),
         "search": lambda: (model.best_estimator_, X),
         "image": lambda: (model.regressor_, (X + 0.5) / 4.5 - 1),
     }[name]()
