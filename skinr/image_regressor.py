@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 
 from skinr.grids import Grid, Region, does_not_fit, to_coordinates
 from skinr.image import ImageCoordinateTransformer
+from skinr.pictures import read_picture
 from skinr.pixels import ImageSource, clip_values, make_image, read_image, to_pixels, to_values
 from skinr.regressor import SirenRegressor
 from skinr.tile_fits import fit_pixels, fit_tile
@@ -175,7 +176,8 @@ class ImageRegressor(BaseEstimator):
             As :meth:`ImageCoordinateTransformer.image_to_arrays` takes it. A pixel that is NaN in
             one of its channels is missing.
         mask : array-like of bool of the shape of the grid, optional
-            True where a pixel is used. The others are left out, and filled in by `predict`.
+            True where a pixel is used. The others are left out, and filled in by `predict`. A
+            picture is turned upright as its EXIF orientation says, as `image` is.
         sample_weight : array-like of the shape of the grid, optional
             How much each pixel counts.
         **fit_params : array-like of the shape of the grid
@@ -398,7 +400,7 @@ def _known_pixels(pixels: Array, mask: ArrayLike | None) -> NDArray[np.bool_]:
 
 
 def _as_grid(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Array:
-    array = np.asarray(value)
+    array = read_picture(value)[0] if isinstance(value, Image.Image) else np.asarray(value)
     if array.shape != shape:
         raise ValueError(
             f"{name} has shape {array.shape}; one entry for each pixel of the image, "

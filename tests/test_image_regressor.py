@@ -141,6 +141,16 @@ def test_a_mask_may_be_a_picture():
     assert model.regressor_.y_.tolist() == [0, 4, 8]
 
 
+def test_a_mask_and_weights_are_turned_upright_as_the_image_is():
+    image = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    image.getexif()[0x0112] = 3
+    mask = image.point(lambda level: 255 * (level > 3), "1")
+    mask.getexif()[0x0112] = 3
+    model = ImageRegressor(Recorder()).fit(image, mask=mask, sample_weight=image)
+    assert model.regressor_.weight_.tolist() == [5, 4]
+    np.testing.assert_allclose(255 * model.regressor_.y_, [5, 4], rtol=1e-6)
+
+
 def test_a_region_is_computed_without_the_rest():
     model = ImageRegressor(Recorder()).fit(np.zeros((600, 400), np.uint8))
     part = model.predict(scale=1000, region=((300, 300.05), (7, 7.02)))
