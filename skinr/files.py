@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import isfinite
@@ -42,6 +43,8 @@ class ArrayInfo(NamedTuple):
 def write_file(path: str | os.PathLike[str], description: Description, arrays: Arrays) -> None:
     """Replace a file, so that at any moment there is either the old one or the new one.
 
+    Who may read it stays as it was, and a link to it stays one.
+
     Parameters
     ----------
     path : path-like
@@ -60,10 +63,12 @@ def write_file(path: str | os.PathLike[str], description: Description, arrays: A
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {"description": description, "sha256": digest(description, contiguous)}
     content = safetensors.numpy.save(contiguous, {"skinr": _to_text(header)})
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    path = Path(os.path.realpath(path))
+    temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
+            if path.exists():
+                shutil.copymode(path, temporary)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -79,6 +79,30 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, 
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_private_file_stays_private(tmp_path):
+    path = tmp_path / "file"
+    write_file(path, {"version": "old"}, ARRAYS)
+    path.chmod(0o600)
+    write_file(path, {"version": "new"}, ARRAYS)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_file_that_a_link_leads_to_is_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder" / "file")
+    for version in ("old", "new"):
+        write_file(tmp_path / "link", {"version": version}, ARRAYS)
+        assert (tmp_path / "link").is_symlink()
+        with open_file(tmp_path / "folder" / "file", "a file") as file:
+            assert file.description == {"version": version}
+
+
+def test_a_name_of_254_bytes(tmp_path):
+    path = tmp_path / ("é" * 127)
+    write_file(path, {}, ARRAYS)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_file(tmp_path / "nowhere" / "file", {}, ARRAYS)
