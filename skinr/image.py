@@ -195,8 +195,9 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         Returns
         -------
         image : PIL.Image.Image or ndarray
-            Of the mode and dtype of the image. A file has become a PIL.Image.Image. Where that had
-            a palette, it has the nearest of the colours that were in use.
+            Of the mode and dtype of the image. A file has become a PIL.Image.Image, of which
+            `info` keeps the colour profile, the dots per inch and what is transparent, but no EXIF
+            and no comment. Where that had a palette, it has the nearest of the colours in use.
 
         Raises
         ------

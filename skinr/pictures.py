@@ -25,6 +25,9 @@ PALETTES = ("P", "PA")
 
 PIL_MODES = SINGLE + BANDS + PALETTES
 
+KEPT = ("icc_profile", "dpi", "transparency")
+"""What is kept of Pillow's `info`; not comments, EXIF, or what an animation needs."""
+
 
 class Palette(NamedTuple):
     """The colours that a picture uses, and their indices.
@@ -52,11 +55,14 @@ class PictureFormat(NamedTuple):
     ----------
     mode : str
         Pillow's mode.
+    info : dict
+        Those of `KEPT` that the picture has.
     palette : Palette or None
         Of the modes P and PA.
     """
 
     mode: str
+    info: dict[str, Any]
     palette: Palette | None = None
 
 
@@ -83,12 +89,14 @@ def read_picture(picture: Picture) -> tuple[Array, PictureFormat]:
     """
     upright = _load(picture)
     mode = upright.mode
+    info = {name: upright.info[name] for name in KEPT if name in upright.info}
     if mode in SINGLE:
-        return np.asarray(upright), PictureFormat(mode)
+        return np.asarray(upright), PictureFormat(mode, info)
     if mode in BANDS:
-        return _stack_bands(upright), PictureFormat(mode)
+        return _stack_bands(upright), PictureFormat(mode, info)
     if mode in PALETTES:
-        return _look_up(upright)
+        colours, palette = _look_up(upright)
+        return colours, PictureFormat(mode, info, palette)
     raise ValueError(
         f"An image of mode {mode!r} given; accepted are {', '.join(PIL_MODES)}. Convert it first, "
         'for instance with image.convert("RGB").'
@@ -108,7 +116,13 @@ def make_picture(pixels: Array, picture_format: PictureFormat) -> Image.Image:
     -------
     picture : PIL.Image.Image
     """
-    mode, palette = picture_format
+    picture = _make_bare(pixels, picture_format)
+    picture.info.update(picture_format.info)
+    return picture
+
+
+def _make_bare(pixels: Array, picture_format: PictureFormat) -> Image.Image:
+    mode, _, palette = picture_format
     if palette is None:
         return _merge_bands(mode, pixels) if mode in BANDS else _from_band(mode, pixels)
     n_components = palette.colours.shape[1]
@@ -165,11 +179,11 @@ def _from_band(mode: str, pixels: Array) -> Image.Image:
     return Image.frombytes(mode, (width, height), packed.tobytes())
 
 
-def _look_up(picture: Image.Image) -> tuple[Array, PictureFormat]:
+def _look_up(picture: Image.Image) -> tuple[Array, Palette]:
     """Return colours for a picture's indices, and the palette that leads back."""
     with_alpha = picture.mode == "PA" or picture.has_transparency_data
     colours = np.asarray(picture.convert("RGBA" if with_alpha else "RGB"))
     n_components = 4 if with_alpha and picture.mode == "P" else 3
     used, first = np.unique(np.asarray(picture.getchannel(0)), return_index=True)
     entries = colours.reshape(-1, colours.shape[-1])[first, :n_components]
-    return colours, PictureFormat(picture.mode, Palette(used, entries))
+    return colours, Palette(used, entries)

@@ -6,7 +6,7 @@ import pytest
 from fuzz import IMAGE_FILES, fuzz_images
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from skinr import ImageCoordinateTransformer
 from skinr.pictures import PIL_MODES
@@ -69,6 +69,41 @@ def test_palettes(name, tmp_path):
     assert_same_pixels(again, picture)
     again.save(tmp_path / "again.png")
     assert_same_pixels(Image.open(tmp_path / "again.png"), picture)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix", "transparency"),
+    [
+        ("P", "gif", 7),
+        ("P", "png", 7),
+        ("P", "png", bytes(range(256))),
+        ("1", "png", 255),
+        ("L", "png", 9),
+        ("RGB", "png", (9, 20, 30)),
+    ],
+    ids=str,
+)
+def test_what_is_transparent_is_still_when_it_is_saved_again(tmp_path, mode, suffix, transparency):
+    first, second = tmp_path / f"first.{suffix}", tmp_path / f"second.{suffix}"
+    picture = make_picture(mode, 9, 30)
+    if mode != "P":
+        picture.putpixel((2, 3), transparency)
+    picture.save(first, transparency=transparency)
+    round_trip(first).save(second)
+    expected = np.asarray(Image.open(first).convert("RGBA"))
+    assert np.ptp(expected[..., -1]) > 0
+    np.testing.assert_array_equal(np.asarray(Image.open(second).convert("RGBA")), expected)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P"])
+def test_the_colour_profile_and_the_resolution_are_kept(tmp_path, mode):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+    make_picture(mode, 4, 7).save(tmp_path / "picture.png", icc_profile=profile, dpi=(300, 300))
+    again = round_trip(tmp_path / "picture.png")
+    assert again.info["icc_profile"] == profile
+    np.testing.assert_allclose(again.info["dpi"], 300, atol=0.1)
+    again.save(tmp_path / "again.png")
+    assert Image.open(tmp_path / "again.png").info["icc_profile"] == profile
 
 
 def test_palettes_are_read_as_colours_and_left_for_the_nearest_used_one():
