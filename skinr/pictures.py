@@ -148,8 +148,11 @@ def _load(picture: Picture) -> Image.Image:
         raise ValueError(
             f"{error} If you trust the file, raise PIL.Image.MAX_IMAGE_PIXELS, or set it to None."
         ) from error
+    except MemoryError as error:
+        raise ValueError("The image does not fit in memory.") from error
     except Exception as error:  # Pillow's plugins raise what their parsers happen to run into
-        raise ValueError(f"Not an image that Pillow can read: {error}") from error
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"Not an image that Pillow can read: {reason}") from error
     return upright
 
 
@@ -159,7 +162,8 @@ def _open(picture: Picture) -> AbstractContextManager[Image.Image]:
         return nullcontext(picture)
     opened = Image.open(picture)
     if opened.format == "EPS":
-        raise ValueError("EPS files are programs, which would have to be run; render it first.")
+        with opened:  # which closes it
+            raise ValueError("EPS files are programs, which would have to be run; render it first.")
     return opened
 
 

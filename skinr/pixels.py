@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import TextIOBase
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -86,12 +87,12 @@ def read_image(image: ImageSource, channel_axis: int | str | None) -> tuple[Arra
         )
     if isinstance(image, np.ndarray):
         pixels, picture = image, None
-    elif isinstance(image, Image.Image | str | os.PathLike) or hasattr(image, "read"):
+    elif isinstance(image, Image.Image | str | os.PathLike) or _is_binary_file(image):
         pixels, picture = read_picture(image)
     else:
         raise TypeError(
-            f"{type(image).__name__} given; accepted are a PIL image, an array, a path and an "
-            "open binary file."
+            f"{type(image).__name__} given; accepted are a PIL image, an array, a path and a "
+            "file opened in mode 'rb'."
         )
     _check_pixels(pixels)
     axis = _find_channel_axis(pixels, channel_axis)
@@ -177,6 +178,10 @@ def clip_values(values: Array, dtype: np.dtype[Any]) -> Array:
         return values.clip(np.finfo(dtype).min, np.finfo(dtype).max)
     lowest = np.iinfo(dtype).min / np.iinfo(dtype).max if dtype.kind == "i" else 0.0
     return values.clip(lowest, 1.0)
+
+
+def _is_binary_file(image: object) -> bool:
+    return hasattr(image, "read") and not isinstance(image, TextIOBase)
 
 
 def _check_pixels(pixels: Array) -> None:

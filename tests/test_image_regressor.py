@@ -405,6 +405,8 @@ def test_files_that_are_none(tmp_path):
         ImageRegressor(Untrained()).fit(path)
     with pytest.raises(FileNotFoundError):
         ImageRegressor(Untrained()).fit(tmp_path / "none.png")
+    with path.open() as file, pytest.raises(TypeError, match=r"TextIOWrapper.*'rb'"):
+        ImageRegressor(Untrained()).fit(file)
     with pytest.raises(TypeError, match="list"):
         ImageRegressor(Untrained()).fit([[1, 2]])
 

@@ -229,10 +229,29 @@ def test_a_truncated_picture_that_pillow_has_opened():
         round_trip(Image.open(io.BytesIO(broken_files()["truncated"])))
 
 
+def test_a_closed_picture(tmp_path):
+    make_picture("RGB", 4, 7).save(tmp_path / "picture.png")
+    with Image.open(tmp_path / "picture.png") as picture:
+        pass
+    with pytest.raises(ValueError, match=r"Pillow can read: \w+"):
+        round_trip(picture)
+
+
+def test_a_picture_that_does_not_fit_in_memory(monkeypatch):
+    def run_out(picture):
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "load", run_out)
+    with pytest.raises(ValueError, match="does not fit in memory"):
+        round_trip(Image.new("L", (2, 2)))
+
+
+@pytest.mark.filterwarnings("error")
 def test_a_program_is_not_run(tmp_path):
     make_picture("RGB", 4, 7).save(tmp_path / "picture.eps")
     with pytest.raises(ValueError, match="EPS files are programs"):
         round_trip(tmp_path / "picture.eps")
+    gc.collect()  # a file that was left open would be heard of now
 
 
 def test_a_missing_file(tmp_path):
