@@ -43,7 +43,8 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         Number of pixels along each axis, of the span that maps to [-1, 1].
 
     image_format_ : ImageFormat
-        Shape, channels, dtype and mode of the image that was converted last.
+        Shape, channels, dtype and mode of the image that was converted last; only there until a
+        fit to positions along another number of axes.
 
     n_features_in_ : int
         Number of axes of the grid.
@@ -103,6 +104,9 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
             self.shape_ = tuple(int(size) for size in np.floor(highest + 0.5) + 1)
         else:
             self.shape_ = as_shape("shape", self.shape, positions.shape[1])
+        image_format = getattr(self, "image_format_", None)
+        if image_format and len(image_format.grid_shape) != len(self.shape_):
+            del self.image_format_
         return self
 
     def transform(self, X: ArrayLike) -> Array:
@@ -273,6 +277,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
             raise ValueError(f"The image has shape {sizes}; shape={self.shape!r} is accepted.")
         self.shape_ = sizes
         self.n_features_in_ = len(sizes)
+        self.__dict__.pop("feature_names_in_", None)
         self.image_format_ = image_format
         return pixels
 

@@ -62,6 +62,24 @@ def test_grid_before_an_image_takes_the_shape_of_fit():
         ImageCoordinateTransformer().grid()
 
 
+def test_a_grid_of_other_axes_replaces_the_image():
+    pixels = ImageCoordinateTransformer()
+    pixels.image_to_arrays(np.zeros((12, 12)))
+    pixels.fit(np.arange(6.0)[:, None])
+    assert pixels.grid().shape == (6, 1)
+    with pytest.raises(NotFittedError, match="image_to_arrays"):
+        pixels.arrays_to_image(np.zeros(144))
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_image_has_no_feature_names():
+    pixels = ImageCoordinateTransformer()
+    pixels.fit(pd.DataFrame({"row": [0.0, 3.0], "column": [0.0, 1.0]}))
+    X, _ = pixels.image_to_arrays(np.zeros((4, 2)))
+    pixels.transform(X)
+    assert not hasattr(pixels, "feature_names_in_")
+
+
 def test_pandas_output_and_feature_names():
     positions = pd.DataFrame({"row": [0.0, 3.0], "column": [0.0, 1.0]})
     pixels = ImageCoordinateTransformer().set_output(transform="pandas")
