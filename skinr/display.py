@@ -81,7 +81,11 @@ class ReconstructionDisplay:
         NotFittedError
             Before a fit.
         ValueError
-            If the image can't be drawn, or is unlike the fitted one.
+            If the image can't be read or drawn, or is unlike the fitted one.
+        TypeError
+            If it is a masked array, or not an image at all.
+        OSError
+            If the path is not that of a file that can be opened.
         """
         pixels, image_format = read_image(image, estimator.channel_axis)
         source = make_image(pixels, image_format)

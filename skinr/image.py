@@ -177,7 +177,9 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
             If the image is corrupt, empty, too large for Pillow, of another mode or dtype,
             infinite somewhere, or not of the constructor's `shape`.
         TypeError
-            If it is not an image at all.
+            If it is a masked array, or not an image at all.
+        OSError
+            If the path is not that of a file that can be opened.
         """
         pixels = self._take_apart(image, channel_axis)
         values = to_values(pixels.reshape(-1, pixels.shape[-1]))

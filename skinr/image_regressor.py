@@ -195,7 +195,9 @@ class ImageRegressor(BaseEstimator):
             If the image can't be read, or mask or metadata are of another shape than the grid, or
             leave no pixel; if tiles would share a `checkpoint`; whatever the regressor raises.
         TypeError
-            If it is not an image at all.
+            If it is a masked array, or not an image at all.
+        OSError
+            If the path is not that of a file that can be opened.
         """
         transformer = ImageCoordinateTransformer()
         pixels = transformer._take_apart(image, self.channel_axis)
@@ -306,6 +308,10 @@ class ImageRegressor(BaseEstimator):
         ValueError
             If the image can't be read, or has another number of axes or channels than the fitted
             one; if the mask is unusable.
+        TypeError
+            If it is a masked array, or not an image at all.
+        OSError
+            If the path is not that of a file that can be opened.
         """
         check_is_fitted(self)
         pixels, image_format = read_image(image, self.channel_axis)

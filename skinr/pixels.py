@@ -79,6 +79,8 @@ def read_image(image: ImageSource, channel_axis: int | str | None) -> tuple[Arra
         mode or dtype.
     TypeError
         If it is a masked array, or not an image at all.
+    OSError
+        If the path is not that of a file that can be opened.
     """
     if isinstance(image, np.ma.MaskedArray):
         raise TypeError(
