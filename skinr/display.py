@@ -69,6 +69,7 @@ class ReconstructionDisplay:
             Fitted.
         image : PIL.Image.Image, ndarray, path, or binary file
             Of two axes, and one, three or four channels where Pillow does not know what they mean.
+            Colours beyond [0, 1] are drawn scaled to it, by the range of this image.
         ax : matplotlib Axes or array-like of 3 of them, default=None
             As :meth:`plot` takes it.
 
@@ -95,7 +96,10 @@ class ReconstructionDisplay:
         )
         error = np.abs(to_values(pixels) - to_values(predicted)).mean(axis=-1)
         return cls(
-            _drawable(pixels, image_format), _drawable(predicted, predicted_format), error, psnr
+            _drawable(pixels, image_format, pixels),
+            _drawable(predicted, predicted_format, pixels),
+            error,
+            psnr,
         ).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
@@ -317,8 +321,8 @@ def _unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
     return estimator, X
 
 
-def _drawable(pixels: Array, image_format: ImageFormat) -> Array:
-    """Return pixels as matplotlib's `imshow` takes them."""
+def _drawable(pixels: Array, image_format: ImageFormat, source: Array) -> Array:
+    """Return pixels as matplotlib's `imshow` takes them, scaled as those of `source` need it."""
     picture = image_format.picture
     if picture and picture.mode not in SINGLE:
         drawn = make_picture(pixels, picture)
@@ -330,4 +334,9 @@ def _drawable(pixels: Array, image_format: ImageFormat) -> Array:
             "axes, and 1, 3 or 4 channels can be drawn."
         )
     values = to_values(pixels)
-    return values[..., 0] if n_channels == 1 else values.clip(0, 1)
+    if n_channels == 1:
+        return values[..., 0]
+    colours = to_values(source[..., :3])
+    low, high = min(0.0, float(np.nanmin(colours))), max(1.0, float(np.nanmax(colours)))
+    values[..., :3] = (values[..., :3] - low) / (high - low)
+    return values.clip(0, 1)

@@ -64,6 +64,21 @@ def test_a_picture_is_drawn_in_its_colours(mode):
     display.figure_.canvas.draw()
 
 
+@pytest.mark.parametrize(("low", "high"), [(0, 255), (-1, 0.5), (0.2, 0.7)])
+@pytest.mark.parametrize("n_channels", [3, 4])
+def test_colours_beyond_0_and_1_are_scaled(low, high, n_channels):
+    image = np.random.default_rng(0).uniform(low, high, (6, 7, n_channels)).astype(np.float32)
+    image[..., 3:] = 0.25
+    image[:2, 0, :3] = np.array([low, high])[:, None]
+    model = ImageRegressor(KNeighborsRegressor(1)).fit(image)
+    display = ReconstructionDisplay.from_estimator(model, image)
+    bottom, top = min(low, 0), max(high, 1)
+    for drawn in display.images_[:2]:
+        expected = (image[..., :3] - bottom) / (top - bottom)
+        np.testing.assert_allclose(drawn.get_array()[..., :3], expected, atol=1e-6)
+        np.testing.assert_array_equal(drawn.get_array()[..., 3:], image[..., 3:])
+
+
 @pytest.mark.parametrize("shape", [(50,), (5, 6, 2), (4, 5, 6)], ids=str)
 def test_what_is_no_picture_cannot_be_drawn(shape):
     image = np.random.default_rng(0).random(shape)
