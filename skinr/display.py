@@ -84,10 +84,14 @@ class ReconstructionDisplay:
         ValueError
             If the image can't be read or drawn, or is unlike the fitted one.
         TypeError
-            If it is a masked array, or not an image at all.
+            If it is a masked array, or not an image at all, or if the estimator is another one.
         OSError
             If the path is not that of a file that can be opened.
         """
+        if not isinstance(estimator, ImageRegressor):
+            raise TypeError(
+                f"estimator must be an ImageRegressor; {type(estimator).__name__} given."
+            )
         pixels, image_format = read_image(image, estimator.channel_axis)
         source = make_image(pixels, image_format)
         psnr = estimator.score(source)

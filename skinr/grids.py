@@ -162,7 +162,7 @@ def as_shape(name: str, shape: Any, n_axes: int) -> tuple[int, ...]:
 def _as_factors(scale: Any, n_axes: int) -> tuple[float, ...]:
     if scale is None:
         return (1.0,) * n_axes
-    factors = tuple(scale) if np.iterable(scale) else (scale,) * n_axes
+    factors = tuple(scale) if np.iterable(scale) else (np.asarray(scale)[()],) * n_axes
     if len(factors) != n_axes or not all(
         isinstance(factor, Real) and 0 < float(factor) < np.inf for factor in factors
     ):

@@ -232,7 +232,8 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         is_unusable = np.isinf if image_format.dtype.kind == "f" else lambda y: ~np.isfinite(y)
         if values.dtype.kind not in "buif" or is_unusable(values).any():
             raise ValueError(
-                "y must hold finite real numbers; it has NaN, infinity or another type."
+                f"y must hold finite real numbers; it is of dtype {values.dtype}, and has NaN, "
+                "infinity or another type."
             )
         pixels = to_pixels(values, image_format.dtype).reshape(*grid_shape, n_channels)
         return make_image(pixels, image_format)

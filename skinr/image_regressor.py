@@ -272,7 +272,11 @@ class ImageRegressor(BaseEstimator):
         check_is_fitted(self)
         image_format = self.transformer_.image_format_
         grid = Grid.over(image_format.grid_shape, shape, scale, region)
-        if dtype is not None and np.dtype(dtype).kind != "f":
+        try:
+            is_accepted = dtype is None or np.dtype(dtype).kind == "f"
+        except TypeError:
+            is_accepted = False
+        if not is_accepted:
             raise ValueError(f"dtype must be None or a float dtype; {dtype!r} given.")
         pixels = _allocate(
             (*grid.shape, image_format.n_channels or 1),

@@ -83,9 +83,9 @@ class PersistenceMixin:
             If the file can't be written; an earlier one is then still there.
         """
         check_is_fitted(self)
-        precision = np.dtype(dtype)
-        if precision not in (np.float32, np.float16):
+        if dtype not in (np.dtype(np.float32), np.dtype(np.float16)):
             raise ValueError(f"dtype must be float32 or float16; {dtype!r} given.")
+        precision = np.dtype(dtype)
         weights = {
             name: part.numpy(force=True) for name, part in self.network_.state_dict().items()
         }

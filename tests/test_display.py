@@ -170,6 +170,8 @@ def test_before_a_fit():
         ActivationDisplay.from_estimator(SIREN, X)
     with pytest.raises(NotFittedError):
         ReconstructionDisplay.from_estimator(ImageRegressor(), np.eye(3))
+    with pytest.raises(TypeError, match=r"estimator .*ImageRegressor; SirenRegressor given"):
+        ReconstructionDisplay.from_estimator(SIREN, np.eye(3))
     with pytest.raises(AttributeError, match="loss_curve_"):
         LossCurveDisplay.from_estimator(KNeighborsRegressor().fit(X, Y))
 

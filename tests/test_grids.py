@@ -80,6 +80,11 @@ def test_blocks_cover_every_pixel_once(shape, n_pixels):
     assert (seen == 1).all()
 
 
+@pytest.mark.parametrize("scale", [np.array(2.0), np.array([2, 2]), np.float32(2)], ids=repr)
+def test_a_scale_may_be_numpys(scale):
+    assert Grid.over(SHAPE, scale=scale).shape == (60, 84)
+
+
 def test_long_axes_keep_their_precision():
     grid = Grid.over((5_000_000,), region=[(4_999_990, 5_000_000)], scale=2)
     steps = np.diff(grid.positions()[:, 0])

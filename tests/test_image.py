@@ -168,3 +168,10 @@ def test_values_that_do_not_fit(y, shape):
     pixels.image_to_arrays(np.zeros((2, 2), np.uint8))
     with pytest.raises(ValueError, match="y "):
         pixels.arrays_to_image(y, shape=shape)
+
+
+def test_values_that_are_objects_are_said_to_be():
+    pixels = ImageCoordinateTransformer()
+    _, y = pixels.image_to_arrays(np.zeros((2, 2), np.uint8))
+    with pytest.raises(ValueError, match=r"y .* dtype object"):
+        pixels.arrays_to_image(y.astype(object))

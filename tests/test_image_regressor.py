@@ -425,6 +425,7 @@ def test_files_that_are_none(tmp_path):
         ({"scale": (1e16, 0.1)}, "memory"),
         ({"region": ((0, 5), (0, 5))}, "region"),
         ({"dtype": np.uint8}, "dtype"),
+        ({"dtype": "nonsense"}, "dtype must be None or a float dtype; 'nonsense'"),
     ],
     ids=str,
 )

@@ -143,6 +143,8 @@ def test_another_precision(fitted, tmp_path):
     model, _ = fitted
     with pytest.raises(ValueError, match="float32 or float16; "):
         model.save(tmp_path / "model", dtype=np.float64)
+    with pytest.raises(ValueError, match=r"dtype must be .*'nonsense'"):
+        model.save(tmp_path / "model", dtype="nonsense")
     assert not list(tmp_path.iterdir())
 
 
