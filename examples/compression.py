@@ -12,7 +12,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 from sklearn.pipeline import make_pipeline
 
@@ -29,7 +29,11 @@ options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)
 
 photograph = Image.fromarray(load_sample_image("china.jpg"))
-image = Image.open(options.image).convert("RGB") if options.image else photograph
+if options.image:
+    photograph = ImageOps.exif_transpose(Image.open(options.image))
+if photograph.mode.startswith("I"):  # greys of 16 bits, which Pillow would clip
+    photograph = Image.fromarray((np.asarray(photograph) // 257).astype(np.uint8))
+image = photograph.convert("RGB")
 image.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
 n_pixels = image.width * image.height
 

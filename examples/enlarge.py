@@ -10,7 +10,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from sklearn.datasets import load_sample_image
 
@@ -28,7 +28,11 @@ options.figures.mkdir(parents=True, exist_ok=True)
 
 # %% A photograph, and what is left of it
 photograph = Image.fromarray(load_sample_image("flower.jpg"))
-photograph = Image.open(options.image).convert("RGB") if options.image else photograph
+if options.image:
+    photograph = ImageOps.exif_transpose(Image.open(options.image))
+if photograph.mode.startswith("I"):  # greys of 16 bits, which Pillow would clip
+    photograph = Image.fromarray((np.asarray(photograph) // 257).astype(np.uint8))
+photograph = photograph.convert("RGB")
 photograph.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
 width, height = (side - side % options.scale for side in photograph.size)
 truth = photograph.crop((0, 0, width, height))

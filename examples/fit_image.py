@@ -11,7 +11,8 @@ from pathlib import Path
 from time import perf_counter
 
 import matplotlib.pyplot as plt
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
 from skinr import ImageRegressor, LossCurveDisplay, ReconstructionDisplay, SirenRegressor
@@ -26,12 +27,12 @@ options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)
 
 # %% The fit
-photograph = (
-    Image.open(options.image).convert("RGB")
-    if options.image
-    else Image.fromarray(load_sample_image("china.jpg"))
-)
-image = photograph.copy()
+photograph = Image.fromarray(load_sample_image("china.jpg"))
+if options.image:
+    photograph = ImageOps.exif_transpose(Image.open(options.image))
+if photograph.mode.startswith("I"):  # greys of 16 bits, which Pillow would clip
+    photograph = Image.fromarray((np.asarray(photograph) // 257).astype(np.uint8))
+image = photograph.convert("RGB")
 image.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
 siren = SirenRegressor(
     hidden_layer_sizes=(256, 256, 256),

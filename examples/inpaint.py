@@ -10,7 +10,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from scipy.interpolate import griddata
 from sklearn.datasets import load_sample_image
 
@@ -27,7 +27,11 @@ options.figures.mkdir(parents=True, exist_ok=True)
 
 # %% A photograph, and two masks: True where a pixel is known
 photograph = Image.fromarray(load_sample_image("china.jpg"))
-photograph = Image.open(options.image).convert("RGB") if options.image else photograph
+if options.image:
+    photograph = ImageOps.exif_transpose(Image.open(options.image))
+if photograph.mode.startswith("I"):  # greys of 16 bits, which Pillow would clip
+    photograph = Image.fromarray((np.asarray(photograph) // 257).astype(np.uint8))
+photograph = photograph.convert("RGB")
 photograph.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
 image = np.asarray(photograph)
 
