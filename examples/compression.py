@@ -54,8 +54,8 @@ codecs = {name: [encode(name, quality) for quality in range(1, 96, 2)] for name 
 
 
 def smallest(codec, decibels):
-    """Return the bytes of the smallest file of at least so good a quality."""
-    return min(size for size, quality in codecs[codec] if quality >= decibels)
+    """Return the bytes of the smallest file of at least so good a quality, NaN without one."""
+    return min((size for size, quality in codecs[codec] if quality >= decibels), default=np.nan)
 
 
 # %% Networks of several sizes, in float32 and float16

@@ -56,7 +56,7 @@ display = ReconstructionDisplay.from_estimator(model, image)
 display.figure_.savefig(options.figures / "fit_image.png", dpi=120)
 
 # %% A detail, four times as large: the function between the pixels
-height, width = image.height // 4, image.width // 4
+height, width = max(image.height // 4, 1), max(image.width // 4, 1)
 top, left = (image.height - height) // 2, (image.width - width) // 2
 detail = model.predict(scale=4, region=((top, top + height), (left, left + width)))
 box = (left, top, left + width, top + height)

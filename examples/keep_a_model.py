@@ -27,7 +27,8 @@ parser = argparse.ArgumentParser(description="Keep a fit.")
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)
-folder = Path(tempfile.mkdtemp())
+temporary = tempfile.TemporaryDirectory()
+folder = Path(temporary.name)
 
 # %% Two sittings, and one
 image = Image.fromarray(load_sample_image("flower.jpg")).convert("L").resize((160, 107))
@@ -61,6 +62,7 @@ for name, copy in restored.items():
     psnr = -10 * np.log10(np.mean((copy.predict(X).clip(0, 1) - y) ** 2))
     print(f"{name:<16}{(folder / name).stat().st_size:>9}{psnr:>23.4f} dB")
 print(f"half precision against single: {psnr_of_half:.1f} dB")
+temporary.cleanup()
 
 # %% What half precision changes
 pictures = {

@@ -75,7 +75,7 @@ wavfile.write(options.figures / "sound_filled_in.wav", RATE, filled.astype(np.in
 wavfile.write(options.figures / "sound_at_twice_the_rate.wav", 2 * RATE, model.predict(scale=2))
 
 # %% A hundredth of a second, ten times as fine
-first, last = n_samples // 4, n_samples // 4 + RATE // 100
+first, last = n_samples // 4, min(n_samples // 4 + RATE // 100, n_samples)
 fine = model.predict(scale=10, region=[(first, last)])
 figure, ax = plt.subplots(figsize=(9, 4), layout="constrained")
 ax.plot((first - 0.45 + np.arange(len(fine)) / 10) / RATE, fine, label="SIREN")
