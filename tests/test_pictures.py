@@ -233,7 +233,7 @@ def test_a_closed_picture(tmp_path):
     make_picture("RGB", 4, 7).save(tmp_path / "picture.png")
     with Image.open(tmp_path / "picture.png") as picture:
         pass
-    with pytest.raises(ValueError, match=r"Pillow can read: \w+"):
+    with pytest.raises(ValueError, match=r"Pillow can read: ."):
         round_trip(picture)
 
 
