@@ -12,8 +12,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image, ImageOps
-from sklearn.datasets import load_sample_image
+from pictures import open_picture
+from PIL import Image
 from sklearn.pipeline import make_pipeline
 
 from skinr import ImageRegressor, SirenRegressor
@@ -28,12 +28,8 @@ parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)
 
-photograph = Image.fromarray(load_sample_image("china.jpg"))
-if options.image:
-    photograph = ImageOps.exif_transpose(Image.open(options.image))
-if photograph.mode.startswith("I"):  # greys of 16 bits, which Pillow would clip
-    photograph = Image.fromarray((np.asarray(photograph) // 257).astype(np.uint8))
-image = photograph.convert("RGB")
+photograph = open_picture(options.image, "china.jpg").convert("RGB")
+image = photograph.copy()
 image.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
 n_pixels = image.width * image.height
 

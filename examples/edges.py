@@ -10,9 +10,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image, ImageOps
+from pictures import open_picture
+from PIL import Image
 from scipy import ndimage
-from sklearn.datasets import load_sample_image
 
 from skinr import SirenRegressor
 
@@ -25,12 +25,7 @@ options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)
 
 # %% The photograph as a function of row and column
-photograph = Image.fromarray(load_sample_image("china.jpg"))
-if options.image:
-    photograph = ImageOps.exif_transpose(Image.open(options.image))
-if photograph.mode.startswith("I"):  # greys of 16 bits, which Pillow would clip
-    photograph = Image.fromarray((np.asarray(photograph) // 257).astype(np.uint8))
-photograph = photograph.convert("L")
+photograph = open_picture(options.image, "china.jpg").convert("L")
 photograph.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
 image = np.asarray(photograph) / 255
 model = SirenRegressor(omega_0=20, max_iter=options.max_iter, random_state=0, verbose=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image, ImageOps
+from pictures import open_picture
+from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-from sklearn.datasets import load_sample_image
 
 from skinr import ImageRegressor, SirenRegressor
 
@@ -27,12 +27,7 @@ options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)
 
 # %% A photograph, and what is left of it
-photograph = Image.fromarray(load_sample_image("flower.jpg"))
-if options.image:
-    photograph = ImageOps.exif_transpose(Image.open(options.image))
-if photograph.mode.startswith("I"):  # greys of 16 bits, which Pillow would clip
-    photograph = Image.fromarray((np.asarray(photograph) // 257).astype(np.uint8))
-photograph = photograph.convert("RGB")
+photograph = open_picture(options.image, "flower.jpg").convert("RGB")
 photograph.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
 width, height = (side - side % options.scale for side in photograph.size)
 truth = photograph.crop((0, 0, width, height))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from pictures import open_picture
+from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import griddata
-from sklearn.datasets import load_sample_image
 
 from skinr import ImageRegressor, SirenRegressor
 
@@ -26,12 +26,7 @@ options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)
 
 # %% A photograph, and two masks: True where a pixel is known
-photograph = Image.fromarray(load_sample_image("china.jpg"))
-if options.image:
-    photograph = ImageOps.exif_transpose(Image.open(options.image))
-if photograph.mode.startswith("I"):  # greys of 16 bits, which Pillow would clip
-    photograph = Image.fromarray((np.asarray(photograph) // 257).astype(np.uint8))
-photograph = photograph.convert("RGB")
+photograph = open_picture(options.image, "china.jpg").convert("RGB")
 photograph.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
 image = np.asarray(photograph)
 
