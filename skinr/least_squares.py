@@ -150,7 +150,8 @@ class LeastSquaresFit:
         objective takes the place of the least one. The evidence is how well the rows predict
         each other on average over all numbers of rows, the error how well all but one do ([6]_):
         where rows are exact, few of them far apart, the evidence alone prefers networks of high
-        frequency that fill gaps badly.
+        frequency that fill gaps badly. And it counts a prior of the frequency, 1 / `omega_0`, which
+        decides where half a dozen rows do not.
     merits : list of float
         That of each review.
 
@@ -300,6 +301,7 @@ class LeastSquaresFit:
             self._close_enough = (CLOSE_ENOUGH * error_of_unseen) ** 2
         plain = min(error_of_unseen, PLAIN_ERROR * sqrt(self._power))
         self.merit = self.evidence - log(max(plain, TINY)) / 2
+        self.merit -= log(self.stack.omega_0[0]) / len(self._numbers)
         if self.has_converged and not self._has_arrived:
             self.merit -= self._expected_gain / 2
         self.merits.append(self.merit)
