@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Region = Sequence[tuple[float, float]]
 
-LONGEST_FLOAT32_AXIS = 2**20
-"""Positions along longer axes are float64: float32 would round them by a part of a pixel."""
+LONGEST_FLOAT32_AXIS = 2**14
+"""Positions along longer axes are float64: float32 would round them by a thousandth of a pixel."""
 
 
 class Grid(NamedTuple):
@@ -107,10 +107,17 @@ class Grid(NamedTuple):
         return Grid(tuple(axis - start for axis, start in zip(self.axes, origin, strict=True)))
 
     def blocks(self, n_pixels: int) -> Iterator[tuple[slice, ...]]:
-        """Yield slices that cut the grid into blocks of at most about `n_pixels`."""
-        edge = max(1, int(n_pixels ** (1 / len(self.axes))))
+        """Yield slices that cut the grid into blocks of about `n_pixels`, cubes where they fit."""
+        edges, n_left = [0] * len(self.axes), n_pixels
+        for n_set, axis in enumerate(np.argsort(self.shape)):
+            equal = int(n_left ** (1 / (len(edges) - n_set)))
+            edges[axis] = max(1, min(equal, self.shape[axis]))
+            n_left //= edges[axis]
         return product(
-            *([slice(first, first + edge) for first in range(0, n, edge)] for n in self.shape)
+            *(
+                [slice(first, first + edge) for first in range(0, n, edge)]
+                for n, edge in zip(self.shape, edges, strict=True)
+            )
         )
 
 

@@ -7,7 +7,6 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from PIL import Image
 from sklearn.base import BaseEstimator, _fit_context, clone
@@ -19,6 +18,7 @@ from sklearn.utils.metadata_routing import (
     _routing_enabled,
     process_routing,
 )
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from skinr.grids import Grid, Region, does_not_fit, to_coordinates
@@ -218,12 +218,13 @@ class ImageRegressor(BaseEstimator):
         fit = check_memory(self.memory).cache(fit_tile)
         if is_one_tile and self.memory is None:
             fit = fit_pixels
-        regressors = Parallel(n_jobs=1 if is_one_tile else self.n_jobs, verbose=self.verbose)(
+        n_jobs = 1 if is_one_tile else self.n_jobs
+        regressors = Parallel(n_jobs=n_jobs, verbose=self.verbose, max_nbytes=None)(
             delayed(fit)(
                 regressor,
-                pixels[tile],
-                known[tile],
-                {name: value[tile] for name, value in metadata.items()},
+                _cut_out(pixels, tile),
+                _cut_out(known, tile),
+                {name: _cut_out(value, tile) for name, value in metadata.items()},
             )
             for tile in tiling.tiles
         )
@@ -376,6 +377,11 @@ class ImageRegressor(BaseEstimator):
             if not np.isfinite(values).all():
                 raise ValueError(f"{self._make_regressor()!r} predicts NaN or infinite values.")
             yield block, values
+
+
+def _cut_out(pixels: Array, tile: tuple[slice, ...]) -> Array:
+    """Copy a tile, so that `memory` knows it again however the image lay in memory."""
+    return np.array(pixels[tile], order="C")
 
 
 def _check_tiles(tiling: Tiling, known: NDArray[np.bool_], regressor: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise, product
+from itertools import product
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -41,16 +41,17 @@ class Axis(NamedTuple):
         return cls(borders, ceil(OVERLAP * tile_size))
 
     @property
-    def slices(self) -> list[slice]:
-        """The pixels of each tile, those that it shares included."""
-        size = int(self.borders[-1])
-        return [
-            slice(max(int(start) - self.overlap, 0), min(int(stop) + self.overlap, size))
-            for start, stop in pairwise(self.borders)
-        ]
+    def n_tiles(self) -> int:
+        """How many there are."""
+        return len(self.borders) - 1
 
-    def weights(self, positions: Array) -> Array:
-        """Return how much each tile counts at each position.
+    def pixels_of(self, tile: int) -> slice:
+        """Return the pixels of a tile, those that it shares included."""
+        start, stop = map(int, self.borders[tile : tile + 2])
+        return slice(max(start - self.overlap, 0), min(stop + self.overlap, int(self.borders[-1])))
+
+    def weights(self, positions: Array) -> tuple[int, Array]:
+        """Return how much each tile near some positions counts at each of them.
 
         A tile fades in and out across its borders along Hermite's cubic, which has a continuous
         slope. Where one fades out the next fades in, so the weights at a position sum to 1.
@@ -58,19 +59,23 @@ class Axis(NamedTuple):
         Parameters
         ----------
         positions : ndarray of shape (n_positions,)
-            In pixels.
+            In pixels, increasing.
 
         Returns
         -------
-        weights : ndarray of shape (n_tiles, n_positions)
-            In [0, 1].
+        first : int
+            The first tile near them.
+        weights : ndarray of shape (n_tiles_near, n_positions)
+            In [0, 1]; those of all other tiles are 0.
         """
-        steps = np.zeros((len(self.borders), len(positions)))
+        reach = np.array([-1, 1]) * (self.overlap + 1)
+        first, last = np.searchsorted(self.borders[1:-1], positions[[0, -1]] + reach)
+        inner = self.borders[first + 1 : last + 1, None]
+        steps = np.zeros((len(inner) + 2, len(positions)))
         steps[0] = 1
-        inner = self.borders[1:-1, None]
         ramp = ((positions + 0.5 - inner) / (2 * self.overlap) + 0.5).clip(0, 1)
         steps[1:-1] = ramp**2 * (3 - 2 * ramp)
-        return steps[:-1] - steps[1:]
+        return int(first), steps[:-1] - steps[1:]
 
 
 class Part(NamedTuple):
@@ -133,7 +138,7 @@ class Tiling(NamedTuple):
     @property
     def tiles(self) -> list[Slices]:
         """The pixels of each tile, row by row."""
-        return list(product(*(axis.slices for axis in self.axes)))
+        return list(product(*(map(axis.pixels_of, range(axis.n_tiles)) for axis in self.axes)))
 
     def parts(self, grid: Grid) -> Iterator[Part]:
         """Yield what the tiles that touch a grid have to say about it.
@@ -148,19 +153,27 @@ class Tiling(NamedTuple):
         part : Part
             At every pixel the weights of all parts sum to 1.
         """
-        weights = [axis.weights(at) for axis, at in zip(self.axes, grid.axes, strict=True)]
-        touched = [np.flatnonzero(weight.any(axis=1)) for weight in weights]
-        slices = [axis.slices for axis in self.axes]
-        for index in product(*touched):
-            tile_weights = [weight[k] for weight, k in zip(weights, index, strict=True)]
-            place = tuple(_support(weight) for weight in tile_weights)
-            start = [part[k].start for part, k in zip(slices, index, strict=True)]
+        along_axes = [_tiles_along(axis, at) for axis, at in zip(self.axes, grid.axes, strict=True)]
+        n_tiles = [axis.n_tiles for axis in self.axes]
+        for parts in product(*along_axes):
+            index, starts, weights = zip(*parts, strict=True)
+            place = tuple(map(_support, weights))
             yield Part(
-                int(np.ravel_multi_index(index, [len(part) for part in slices])),
+                int(np.ravel_multi_index(index, n_tiles)),
                 place,
-                grid.take(place).from_origin(start),
-                _outer([weight[at] for weight, at in zip(tile_weights, place, strict=True)]),
+                grid.take(place).from_origin(starts),
+                _outer([weight[at] for weight, at in zip(weights, place, strict=True)]),
             )
+
+
+def _tiles_along(axis: Axis, positions: Array) -> list[tuple[int, int, Array]]:
+    """Return the tiles that touch positions: their index, first pixel and weights."""
+    first, weights = axis.weights(positions)
+    return [
+        (tile, axis.pixels_of(tile).start, weight)
+        for tile, weight in enumerate(weights, first)
+        if weight.any()
+    ]
 
 
 def _support(weight: Array) -> slice:

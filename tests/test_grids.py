@@ -89,6 +89,13 @@ def test_long_axes_keep_their_precision():
     grid = Grid.over((5_000_000,), region=[(4_999_990, 5_000_000)], scale=2)
     steps = np.diff(grid.positions()[:, 0])
     np.testing.assert_allclose(steps, 0.5, atol=1e-6)
+    grid = Grid.over((30_000, 2), region=[(29_999, 30_000), (0, 1)], scale=(100, 1))
+    np.testing.assert_allclose(np.diff(grid.axes[0]), 0.01, atol=1e-6)
+
+
+def test_blocks_of_long_images_are_as_large_as_others():
+    blocks = list(Grid.over((2, 300_000)).blocks(2**16))
+    assert len(blocks) == 10
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import itertools
 import pickle
 import tracemalloc
 
@@ -271,6 +272,24 @@ def test_finished_tiles_are_kept(tmp_path, as_memory):
     changed[0, 0] += 1
     model.fit(changed)
     assert len(list(tmp_path.rglob("output.pkl"))) == n_files + 1
+
+
+def test_tiles_are_found_again_however_they_lie_in_memory(tmp_path):
+    image = np.random.default_rng(0).random((1200, 300), np.float32)
+    np.save(tmp_path / "image.npy", image)
+    layouts = [image, np.asfortranarray(image), np.load(tmp_path / "image.npy", mmap_mode="r")]
+    for layout, n_jobs in itertools.product(layouts, (1, 2)):
+        options = {"tile_size": (600, 300), "memory": str(tmp_path / "tiles")}
+        ImageRegressor(LinearRegression(), n_jobs=n_jobs, **options).fit(layout)
+        assert len(list((tmp_path / "tiles").rglob("output.pkl"))) == 2
+
+
+def test_tiles_in_workers_have_their_metadata_routed():
+    image, weight = np.random.default_rng(0).random((2, 12, 12))
+    with config_context(enable_metadata_routing=True):
+        step = SirenRegressor((8,), max_iter=5).set_fit_request(sample_weight=True)
+        model = ImageRegressor(make_pipeline(step), tile_size=6, n_jobs=2)
+        assert np.isfinite(model.fit(image, sample_weight=weight).score(image))
 
 
 def test_tiles_take_little_memory():
