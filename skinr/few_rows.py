@@ -61,7 +61,8 @@ def begin_with_few(
     """Fit a network to a few rows, unless they leave too much for the others to explain.
 
     Where a few rows explain a table they determine its frequency as well, and all that the others
-    can do is to average out more of the noise.
+    can do is to average out more of the noise. Where the fit is interrupted, there will be no
+    better network.
 
     Parameters
     ----------
@@ -83,12 +84,14 @@ def begin_with_few(
         rows.thinned(max(2, n_numbers // rows.targets.shape[2]))
         for n_numbers in (FIRST_NUMBERS, SECOND_NUMBERS)
     )
-    fits, best, _ = race(stack, first, max_iter, monitor)
-    descend(fits[best], max_iter, monitor)
+    fits, best, interruption = race(stack, first, max_iter, monitor)
+    if interruption or descend(fits[best], max_iter, monitor):
+        return fits[best].stack
     if not leftover(fits[best].stack, rows).is_within(*MOST_TO_GO_ON):
         return None
-    fit, _, _ = fit_most_probable(stack, [second], max_iter, monitor)
-    return fit.stack if leftover(fit.stack, rows).is_within(*MOST_TO_KEEP) else None
+    fit, _, interruption = fit_most_probable(stack, [second], max_iter, monitor)
+    explains_rest = interruption or leftover(fit.stack, rows).is_within(*MOST_TO_KEEP)
+    return fit.stack if explains_rest else None
 
 
 def leftover(stack: SirenStack, rows: JetRows) -> Leftover:

@@ -138,6 +138,8 @@ def race(
     for k in runners:
         if not interruption:
             interruption = advance(fits[k], max_iter, monitor)
+    if interruption:
+        runners = [k for k in runners if fits[k].n_steps]
     return fits, max(runners, key=lambda k: fits[k].rank), interruption
 
 

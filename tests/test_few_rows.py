@@ -1,3 +1,4 @@
+import itertools
 from unittest import mock
 
 import numpy as np
@@ -9,6 +10,7 @@ import skinr.few_rows
 import skinr.training
 from skinr import SirenRegressor
 from skinr.few_rows import leftover
+from skinr.interruption import Interruption
 from skinr.jet_rows import JetRows
 from skinr.network import Architecture, SirenStack
 
@@ -92,6 +94,16 @@ def test_time_ends_it_with_a_model():
         model = SirenRegressor(**OPTIONS, max_time=1e-9).fit(X, y)
     assert model.n_iter_ == 1
     assert np.isfinite(model.predict(X)).all()
+
+
+def test_an_interrupted_beginning_is_kept(monkeypatch):
+    looks = itertools.count()
+    reason = property(lambda _: "a test" if next(looks) > 40 else None)
+    monkeypatch.setattr(Interruption, "reason", reason)
+    X, y = table(smooth)
+    with pytest.warns(ConvergenceWarning, match="a test"):
+        model = SirenRegressor(**OPTIONS).fit(X, y)
+    assert unexplained(model) < 0.1
 
 
 @pytest.mark.accuracy
