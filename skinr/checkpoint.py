@@ -106,8 +106,8 @@ class Checkpoint:
                 raise ValueError(f"its format is {file.description['format']!r}, not {FORMAT}")
             if file.description["fingerprint"] != self._fingerprint:
                 raise ValueError(
-                    "data or parameters were others when it was written. Delete it, or give "
-                    "checkpoint another path, to begin anew"
+                    "data, parameters or the network to go on from were others when it was "
+                    "written. Delete it, or give checkpoint another path, to begin anew"
                 )
             for name, part in state.items():
                 if file.arrays[name].shape != tuple(part.shape):

@@ -108,7 +108,7 @@ class Evaluation(NamedTuple):
     loss: float
 
 
-def evaluate_jets(stack: SirenStack, numbers: Numbers, parameters: Tensor) -> Evaluation:
+def evaluate_network(stack: SirenStack, numbers: Numbers, parameters: Tensor) -> Evaluation:
     """Evaluate one network at weights (1, n_parameters), which are folded as those of the stack."""
     inputs, cosines = [], []
     jets = numbers.coordinates

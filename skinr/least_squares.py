@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from skinr.evidence import N_BELOW_FUNCTION, NOISES, TINY, Explanation, LinearModel
-from skinr.jacobian import Evaluation, Jacobian, Numbers, evaluate_jets
+from skinr.jacobian import Evaluation, Jacobian, Numbers, evaluate_network
 from skinr.jet_rows import JetRows
 from skinr.network import SirenStack
 from skinr.training import History
@@ -43,7 +43,7 @@ PATIENCE = 3
 """Reviews in which the objective must fall by `LEAST_GAIN`."""
 
 LEAST_GAIN = 0.25
-"""In nats, for up to `FEW_NUMBERS` to fit: steps of more must gain in proportion. Where the
+"""In nats, for up to `MANY_NUMBERS` to fit: steps of more must gain in proportion. Where the
 linearised model expects several nats, as many times less is enough: a slow descent of a hundred
 steps leads to oscillations of few rows a period."""
 
@@ -54,7 +54,8 @@ and may rise after that."""
 LEAST_CHANGE = 0.1
 """In nats for each number, while it may still change ranks."""
 
-FEW_NUMBERS = 500
+MANY_NUMBERS = 500
+"""To fit, from which on that gain is not enough."""
 
 MOST_LEFT = 0.1
 """Share of the mean squared target that the residuals have where a fit explains most of it."""
@@ -205,7 +206,7 @@ class LeastSquaresFit:
         if self._is_stuck or self.loss <= max(INVISIBLE * self._power, self._close_enough):
             return True
         recent = self._reviews[-PATIENCE - 1 :]
-        least = LEAST_GAIN * max(1.0, len(self._numbers) / FEW_NUMBERS)
+        least = LEAST_GAIN * max(1.0, len(self._numbers) / MANY_NUMBERS)
         least /= max(1.0, self._expected_gain)
         return len(recent) > PATIENCE and recent[0] - min(recent[1:]) < least
 
@@ -344,7 +345,7 @@ class LeastSquaresFit:
         self._is_stuck = True
 
     def _evaluate(self, parameters: Tensor) -> Evaluation:
-        return evaluate_jets(self.stack, self._numbers, parameters)
+        return evaluate_network(self.stack, self._numbers, parameters)
 
     def _accept(self, evaluation: Evaluation) -> None:
         """Go there, and set what the linearised model is there."""

@@ -87,7 +87,7 @@ def descend(
     return None
 
 
-def advance(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None:
+def advance_to_review(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None:
     """Take the steps up to the next review, and return what interrupted them."""
     interruption = descend(fit, max_iter, monitor, REVIEW_INTERVAL)
     fit.review()
@@ -102,7 +102,7 @@ def settle(
     while not (interruption or _is_plain(fit, max_iter)):
         if fit.n_steps >= PROBATION and _is_hopeless(fit, ahead):
             break
-        interruption = advance(fit, max_iter, monitor)
+        interruption = advance_to_review(fit, max_iter, monitor)
     return interruption
 
 
@@ -137,7 +137,7 @@ def race(
     interruption = None
     for k in runners:
         if not interruption:
-            interruption = advance(fits[k], max_iter, monitor)
+            interruption = advance_to_review(fits[k], max_iter, monitor)
     if interruption:
         runners = [k for k in runners if fits[k].n_steps]
     return fits, max(runners, key=lambda k: fits[k].rank), interruption
@@ -153,7 +153,7 @@ def _choose(
     """
     fits, best, interruption = race(stack, rows, max_iter, monitor)
     while not (interruption or _is_plain(fits[best], max_iter)):
-        interruption = advance(fits[best], max_iter, monitor)
+        interruption = advance_to_review(fits[best], max_iter, monitor)
         best = max(fits, key=lambda k: fits[k].rank)
     failures = 0
     for k in reversed(range(best)):

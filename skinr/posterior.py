@@ -61,7 +61,7 @@ def fit_posterior(
     history : History
         Of the first network.
     noise : ndarray of shape (n_outputs,) or None
-        Standard deviation of the noise of rows of weight 1; None for one member.
+        Standard deviation of the noise of rows of mean weight; None for one member.
 
     References
     ----------

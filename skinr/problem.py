@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -42,6 +45,9 @@ from skinr.targets import (
 
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor
+
+FEATURES = ("n_features_in_", "feature_names_in_")
+"""Attributes that validation sets."""
 
 Values = NDArray[np.floating[Any]]
 
@@ -101,6 +107,20 @@ class Problem(NamedTuple):
         return self.rows
 
 
+@contextmanager
+def features_kept_on_error(regressor: SirenRegressor) -> Iterator[None]:
+    """Leave an earlier fit as it was where a later one fails after its X was validated."""
+    state = regressor.__dict__
+    before = {name: state[name] for name in FEATURES if name in state}
+    try:
+        yield
+    except BaseException:
+        for name in FEATURES:
+            state.pop(name, None)
+        state.update(before)
+        raise
+
+
 def prepare(
     regressor: SirenRegressor,
     X: ArrayLike,
@@ -141,6 +161,8 @@ def prepare(
     if layout.has_derivatives and not is_piece:
         table, layout = with_implied_values(table, layout)
     units = regressor._units if continued else _new_units(regressor, table, layout)
+    if continued:
+        _warn_of_constants(units, layout.values_of(table))
     random = check_random_state(regressor.random_state)
     seeds = [int(random.randint(2**31 - 1)) for _ in range(regressor.n_estimators)]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -234,6 +256,8 @@ def _validate_values(
     )
     if values.dtype.kind not in "buif":
         raise ValueError(f"y must hold real numbers; it has dtype {values.dtype}.")
+    if values.dtype == np.longdouble:
+        values = values.astype(np.float64)
     targets = values.reshape(len(values), -1)
     layout = Layout(("values",), coordinates.shape[1], targets.shape[1], values.ndim == 1)
     return coordinates, targets, layout
@@ -254,6 +278,20 @@ def _new_units(regressor: SirenRegressor, table: Table, layout: Layout) -> Units
         y = AffineMap.from_moments(table.y, table.weight)
     y_dtype = np.float32 if table.y.dtype == np.float32 else np.float64
     return Units(X, y, layout.single_target, y_dtype)
+
+
+def _warn_of_constants(units: Units, values: Table) -> None:
+    """Warn of what varies now, and did not in the rows that the units are of."""
+    for name, columns, unit in (("X", values.X, units.X), ("y", values.y, units.y)):
+        constant = np.flatnonzero(unit.scale == 0)
+        differs = np.abs(columns[:, constant] - unit.center[constant]) > 0
+        if differs.any():
+            warnings.warn(
+                f"{name} was constant in the rows that the network began with, in columns "
+                f"{constant[differs.any(axis=0)].tolist()}, and what it is now is ignored: units "
+                "are those of the first rows. Begin with rows that vary.",
+                stacklevel=2,
+            )
 
 
 def _objective(

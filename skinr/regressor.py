@@ -35,7 +35,7 @@ from skinr.optimizers import Adam, AdamState, learning_rates
 from skinr.passes import evaluate
 from skinr.persistence import PersistenceMixin
 from skinr.posterior import fit_posterior
-from skinr.problem import Problem, prepare, refined
+from skinr.problem import Problem, features_kept_on_error, prepare, refined
 from skinr.progress import progress_bar
 from skinr.rows import Table, to_tensor
 from skinr.scaling import CHUNK_SIZE, Units
@@ -181,8 +181,9 @@ class SirenRegressor(
         Number of networks whose mean is the function. With two or more, :meth:`predict` has error
         bars; 8 are a good number. They differ in their initial weights and in the order of the
         rows. For "lm" each is fitted to targets with noise of the size that the rows show added to
-        them, as a draw from a posterior. For "adam" each pair leaves out a tenth of the rows, by
-        which the noise is estimated, or all do what `early_stopping` holds out.
+        them, as a draw from a posterior. For "adam" and "soap" each pair leaves out a tenth of the
+        rows, 2000 at most, by which the noise is estimated; with `early_stopping` it is by those
+        that this holds out.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the units of the previous one.
@@ -211,7 +212,7 @@ class SirenRegressor(
         1, the mean of its `members`.
 
     noise_ : ndarray of shape (n_outputs,) or None
-        Standard deviation of the noise of the rows, of weight 1, in units of y; None for a single
+        Standard deviation of the noise of a row of mean weight, in units of y; None for a single
         network. 0 where there are no values, or too few to tell.
 
     omega_0_, hidden_omega_0_ : float
@@ -266,8 +267,8 @@ class SirenRegressor(
 
     Tables of more than 2**24 numbers are read where they are, in memory or in a file, a mini-batch
     at a time: a ``numpy.memmap`` of float32 or float64 may be larger than the memory. Blocks of 64
-    rows are visited in random order and mixed with 32,767 others. Rows that are held out by
-    `early_stopping`, sample weights, derivatives and other dtypes are copied.
+    rows are visited in random order and mixed with 32,767 others. With `early_stopping`, two or
+    more `n_estimators`, sample weights, derivatives or other dtypes the table is copied.
 
     References
     ----------
@@ -454,8 +455,9 @@ class SirenRegressor(
             tqdm is missing.
         """
         continued = self.warm_start and hasattr(self, "network_")
-        problem = prepare(self, X, y, sample_weight, gradient, laplacian, continued=continued)
-        return self._solve(problem)
+        with features_kept_on_error(self):
+            problem = prepare(self, X, y, sample_weight, gradient, laplacian, continued=continued)
+            return self._solve(problem)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -472,7 +474,8 @@ class SirenRegressor(
         The solver is "soap" where that is asked for, else "adam". The units of X and y, and the
         frequency where `omega_0="auto"`, are those of the first piece, so that should be a typical
         one; a long stream wants an `omega_0` of its own. `early_stopping` concerns :meth:`fit`
-        alone, and so does the rule for a constant that derivatives leave open.
+        alone, and so does the rule for a constant that derivatives leave open. Copies and saved
+        models go on without the moments of the optimiser.
 
         Parameters
         ----------
@@ -493,9 +496,10 @@ class SirenRegressor(
             As :meth:`fit`.
         """
         continued = hasattr(self, "network_")
-        problem = prepare(
-            self, X, y, sample_weight, gradient, laplacian, continued=continued, is_piece=True
-        )
+        with features_kept_on_error(self):
+            problem = prepare(
+                self, X, y, sample_weight, gradient, laplacian, continued=continued, is_piece=True
+            )
         curve = self.loss_curve_ if continued else np.empty(0)
         optimizer = self._adam(problem.stack, problem.solver, getattr(self, "_adam_state", None))
         with Interruption() as interruption:
@@ -550,8 +554,8 @@ class SirenRegressor(
             As :meth:`gradient` returns it; only where `return_gradient` is True.
         std : ndarray of the shape of `y`
             Only where `return_std` is True: the standard deviation of new values around `y`, their
-            noise included, of a row of weight 1. Its square less that of `noise_` is the variance
-            of the function. y ± 1.96 std is made to hold 95% of new values; for few members the
+            noise included, at mean weight. Its square less that of `noise_` is the variance of the
+            function. y ± 1.96 std is made to hold 95% of new values; for few members the
             deviation of the function is that much wider than the members' own, as of Student's t.
 
         Raises

@@ -69,6 +69,9 @@ class StandIn(SirenRegressor):
         return regressor
 
 
+StandIn.__name__ = SirenRegressor.__name__  # what messages are about
+
+
 def key_of(regressor: SirenRegressor, arguments: Arguments) -> Key:
     """Return what makes a fit the same as another."""
     return joblib.hash(regressor.get_params(deep=False)), joblib.hash(arguments)

@@ -121,7 +121,7 @@ class Units(NamedTuple):
     @property
     def laplacian(self) -> NDArray[np.float64]:
         """What 1 in the network's `laplacian_operator` means, (n_outputs,)."""
-        return self.y.scale / self._smallest_scale**2
+        return self.y.scale / self._smallest_scale / self._smallest_scale
 
     @property
     def laplacian_operator(self) -> list[tuple[int, int, float]]:

@@ -122,8 +122,8 @@ def collect_targets(
         expected = (n_samples, *outputs, *((n_features,) if name == "gradient" else ()))
         if array.shape != expected:
             raise ValueError(
-                f"{name} has shape {array.shape}; X of shape {shape} and {outputs or 'one'} "
-                f"outputs call for {expected}."
+                f"{name} has shape {array.shape}; X of shape {shape} and targets of shape "
+                f"{(n_samples, *outputs)} call for {expected}."
             )
     known = {name: array for name, array in arrays.items() if not np.isnan(array).all()}
     if not known:

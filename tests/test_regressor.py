@@ -3,7 +3,6 @@ import signal
 import sys
 import warnings
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -311,11 +310,6 @@ def test_searches_agree_whatever_n_jobs(chirp):
     np.testing.assert_allclose(alone, together, atol=1e-4)
 
 
-def test_workers_share_the_cores():
-    threads = joblib.Parallel(n_jobs=2)(joblib.delayed(torch.get_num_threads)() for _ in range(2))
-    assert sum(threads) <= max(2, joblib.cpu_count())
-
-
 def test_model_selection_and_target_transforms(chirp):
     X, y = chirp
     _, _, scores = learning_curve(
@@ -469,6 +463,35 @@ def test_a_failed_fit_leaves_the_earlier_one(chirp, monkeypatch):
     monkeypatch.setattr(skinr.regressor, "train", out_of_memory)
     with pytest.raises(MemoryError):
         model.fit(100 * X, (100 * y).astype(np.float32)[:, None])
+    np.testing.assert_array_equal(model.predict(X), expected)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "weight"), [({"device": "nope"}, None), ({}, -1), ({"solver": "lm"}, None)]
+)
+def test_a_fit_that_is_refused_leaves_the_earlier_one(chirp, parameters, weight):
+    X, y = chirp
+    model = small(early_stopping=True).fit(pd.DataFrame({"time": X[:, 0]}), y)
+    expected = model.predict(pd.DataFrame({"time": X[:, 0]}))
+    wide, weight = np.c_[X, X], None if weight is None else np.full(len(X), weight)
+    with pytest.raises(ValueError, match=r"nope|sample_weight|lm"):
+        model.set_params(**parameters).fit(wide, y, sample_weight=weight)
+    np.testing.assert_array_equal(model.predict(pd.DataFrame({"time": X[:, 0]})), expected)
+
+
+@pytest.mark.parametrize("column", ["X", "y"])
+def test_a_stream_that_begins_with_a_constant_says_so(chirp, column):
+    X, y = chirp
+    first = (np.zeros_like(X), y) if column == "X" else (X, np.zeros_like(y))
+    model = small().partial_fit(*first)
+    with pytest.warns(UserWarning, match=f"^{column} was constant"):
+        model.partial_fit(X, y)
+
+
+def test_long_doubles(chirp):
+    X, y = chirp
+    expected = SirenRegressor((8,), random_state=0).fit(X, y).predict(X)
+    model = SirenRegressor((8,), random_state=0).fit(X.astype(np.longdouble), np.longdouble(y))
     np.testing.assert_array_equal(model.predict(X), expected)
 
 

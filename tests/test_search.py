@@ -432,6 +432,12 @@ def test_workers_read_large_rows_from_one_file():
     assert Parallel(n_jobs=2)(delayed(is_file)([fit]) for _ in range(2)) == [True, True]
 
 
+def test_messages_are_about_the_regressor(chirp):
+    search = SirenSearchCV(small(), {"omega_0": [-4.0]}, cv=2, error_score="raise")
+    with pytest.raises(ValueError, match="parameter of SirenRegressor must be"):
+        search.fit(*chirp)
+
+
 def test_a_signal_during_the_refit_ends_the_search(chirp, monkeypatch):
     train = skinr.regressor.train
 
