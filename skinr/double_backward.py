@@ -49,7 +49,7 @@ class DoubleBackwardPass:
         architecture = stack.architecture
         n_outputs = architecture.n_outputs
         self._layers = stack.layers(stack.parameters)
-        self._linear_output = architecture.output_activation == "identity"
+        self._is_sine = architecture.is_sine
         fan_ins, fan_outs = zip(*architecture.layer_shapes, strict=True)
 
         def buffer(n_components: int, width: int) -> Tensor:
@@ -129,9 +129,6 @@ class DoubleBackwardPass:
                 by_output = lower[:, 1]
                 product(by_sum, weight.mT, None, by_output)
         return self.gradient
-
-    def _is_sine(self, index: int) -> bool:
-        return index < len(self._layers) - 1 or not self._linear_output
 
     def _rise(self, index: int) -> None:
         """Take the derivative by slopes one layer up, and leave the factor of its sine behind."""

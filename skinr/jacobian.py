@@ -112,12 +112,10 @@ def evaluate_network(stack: SirenStack, numbers: Numbers, parameters: Tensor) ->
     """Evaluate one network at weights (1, n_parameters), which are folded as those of the stack."""
     inputs, cosines = [], []
     jets = numbers.coordinates
-    layers = stack.layers(parameters)
-    linear_output = stack.architecture.output_activation == "identity"
-    for index, (weight, bias) in enumerate(layers):
+    for index, (weight, bias) in enumerate(stack.layers(parameters)):
         inputs.append(jets)
         jets = _affine(jets, weight, bias)
-        if index < len(layers) - 1 or not linear_output:
+        if stack.architecture.is_sine(index):
             jets, cosine = numbers.algebra.sine_and_cosine(jets)
             cosines.append(cosine)
     residual = numbers.residual(jets)
@@ -212,7 +210,7 @@ def _sensitivities(stack: SirenStack, numbers: Numbers, evaluation: Evaluation) 
     known = torch.eye(stack.architecture.n_outputs, dtype=numbers.targets.dtype)[numbers.outputs]
     last = numbers.coordinates.new_zeros(*numbers.coordinates.shape[:2], *known.shape)
     last[0] = known
-    if len(evaluation.cosines) == len(layers):
+    if stack.architecture.is_sine(-1):
         last = numbers.algebra.multiply(last, evaluation.cosines[-1][:, :, None])
     sensitivities = [last]
     for index in range(len(layers) - 1, 0, -1):

@@ -61,7 +61,7 @@ class JetPass:
     ) -> None:
         architecture = stack.architecture
         self._layers = stack.layers(stack.parameters)
-        self._linear_output = architecture.output_activation == "identity"
+        self._is_sine = architecture.is_sine
         self._operators = operators
         self._n_features = architecture.n_features
         n_components = 1 + architecture.n_features + len(operators)
@@ -106,7 +106,7 @@ class JetPass:
                 affine[:, 0] += bias
             if self._is_sine(index):
                 self._sine(index)
-        return self._activations[-1] if self._is_sine(len(self._layers) - 1) else self._affine[-1]
+        return self._activations[-1] if self._is_sine(-1) else self._affine[-1]
 
     def backward(self, jet_gradient: Tensor) -> Tensor:
         """Differentiate a loss of the last forward pass by the parameters.
@@ -138,9 +138,6 @@ class JetPass:
                 product(as_rows(adjoint), weight.mT, None, as_rows(below))
                 adjoint = below
         return self.gradient
-
-    def _is_sine(self, index: int) -> bool:
-        return index < len(self._layers) - 1 or not self._linear_output
 
     def _sine(self, index: int) -> None:
         """Compute a layer's activations from its affine values."""

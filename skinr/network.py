@@ -47,10 +47,15 @@ class Architecture:
         """Whether a pass for each output takes no more products than one for each coordinate."""
         return self.n_outputs <= self.n_features
 
+    def is_sine(self, layer: int) -> bool:
+        """Return whether a layer's affine map is followed by a sine; -1 is the output layer."""
+        is_hidden = 0 <= layer < len(self.hidden_layer_sizes)
+        return is_hidden or self.output_activation == "sine"
+
     def layer_frequencies(self, omega_0: float, hidden_omega_0: float) -> list[float]:
         """Return the factor of every layer's pre-activation; 1 for a linear output layer."""
         hidden = [hidden_omega_0] * (len(self.hidden_layer_sizes) - 1)
-        output = hidden_omega_0 if self.output_activation == "sine" else 1.0
+        output = hidden_omega_0 if self.is_sine(-1) else 1.0
         return [omega_0, *hidden, output]
 
 
@@ -111,12 +116,11 @@ class Siren(nn.Module):
         pre_activation, activation : Tensor of shape (..., fan_out)
         """
         activation = coordinates
-        last = len(self.linears) - 1
         frequencies = self.architecture.layer_frequencies(self.omega_0, self.hidden_omega_0)
         for index, (layer, frequency) in enumerate(zip(self.linears, frequencies, strict=True)):
             pre_activation = frequency * layer(activation)
-            linear = index == last and self.architecture.output_activation == "identity"
-            activation = pre_activation if linear else torch.sin(pre_activation)
+            is_sine = self.architecture.is_sine(index)
+            activation = torch.sin(pre_activation) if is_sine else pre_activation
             yield pre_activation, activation
 
     def forward(self, coordinates: Tensor) -> Tensor:

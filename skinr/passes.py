@@ -40,7 +40,7 @@ class StackPass:
 
     def __init__(self, stack: SirenStack, batch_size: int, *, backward: bool = True) -> None:
         self._layers = stack.layers(stack.parameters)
-        self._linear_output = stack.architecture.output_activation == "identity"
+        self._is_sine = stack.architecture.is_sine
 
         def buffers() -> list[Tensor]:
             widths = (fan_out for _, fan_out in stack.architecture.layer_shapes)
@@ -66,15 +66,13 @@ class StackPass:
             A buffer, overwritten by the next pass.
         """
         self._inputs = [coordinates.expand(len(self._activations[0]), -1, -1), *self._activations]
-        last = len(self._layers) - 1
         for index, (weight, bias) in enumerate(self._layers):
             output = self._activations[index]
             product(self._inputs[index], weight, bias, output)
-            if index == last and self._linear_output:
-                break
-            if self._cosines:
-                torch.cos(output, out=self._cosines[index])
-            torch.sin(output, out=output)
+            if self._is_sine(index):
+                if self._cosines:
+                    torch.cos(output, out=self._cosines[index])
+                torch.sin(output, out=output)
         return self._activations[-1]
 
     def backward(self, output_gradient: Tensor) -> Tensor:
@@ -91,7 +89,7 @@ class StackPass:
             Derivative of the loss by the folded parameters; a buffer.
         """
         gradient = output_gradient
-        if not self._linear_output:
+        if self._is_sine(-1):
             gradient.mul_(self._cosines[-1])
         for index in reversed(range(len(self._layers))):
             layer_input = self._inputs[index]
@@ -119,7 +117,7 @@ class StackPass:
         """
         weight, _ = self._layers[-1]
         gradient = weight[:, None, :, output]
-        if not self._linear_output:
+        if self._is_sine(-1):
             gradient = gradient * self._cosines[-1][..., output, None]
         for index in reversed(range(len(self._layers) - 1)):
             weight, _ = self._layers[index]

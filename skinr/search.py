@@ -47,8 +47,8 @@ class SirenSearchCV(GridSearchCV):
     in less time than one after the other: all candidates and folds that agree in everything but
     `omega_0`, `hidden_omega_0`, `weight_scale`, `first_layer_init`, `learning_rate_init`,
     `alpha`, `normalize_X`, `normalize_y`, `random_state` and `verbose`. Those of another solver
-    than "adam", those that need `early_stopping`, `max_time`, `checkpoint` or derivatives, and
-    those of tables of more than 2**24 numbers are fitted one by one.
+    than "adam", those that need `early_stopping`, `max_time` or derivatives, and those of tables of
+    more than 2**24 numbers are fitted one by one.
 
     Parameters
     ----------
@@ -228,13 +228,19 @@ class SirenSearchCV(GridSearchCV):
         TypeError
             If `estimator` is no SirenRegressor and no Pipeline that ends in one.
         ValueError
-            For unusable parameters; or if all fits fail, or with `error_score="raise"` one of
-            them.
+            For unusable parameters, or a `checkpoint`, which is for one fit; or if all fits fail,
+            or with `error_score="raise"` one of them.
         """
-        if type(final_step(self.estimator)) is not SirenRegressor:
+        regressor = final_step(self.estimator)
+        if type(regressor) is not SirenRegressor:
             raise TypeError(
                 "estimator must be a SirenRegressor or a Pipeline that ends in one; "
                 f"{self.estimator!r} given."
+            )
+        if regressor.checkpoint is not None:
+            raise ValueError(
+                f"checkpoint={regressor.checkpoint!r} is a file for one fit, and a search makes "
+                "many. Set it to None, and `memory` to a folder that keeps what is done."
             )
         if self.racing and _is_multimetric(self.scoring) and not isinstance(self.refit, str):
             raise ValueError(

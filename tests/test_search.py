@@ -432,6 +432,12 @@ def test_workers_read_large_rows_from_one_file():
     assert Parallel(n_jobs=2)(delayed(is_file)([fit]) for _ in range(2)) == [True, True]
 
 
+def test_fits_do_not_share_a_checkpoint(chirp, tmp_path):
+    search = SirenSearchCV(small(checkpoint=tmp_path / "fit"), OMEGAS, cv=2)
+    with pytest.raises(ValueError, match=r"checkpoint.*memory"):
+        search.fit(*chirp)
+
+
 def test_messages_are_about_the_regressor(chirp):
     search = SirenSearchCV(small(), {"omega_0": [-4.0]}, cv=2, error_score="raise")
     with pytest.raises(ValueError, match="parameter of SirenRegressor must be"):
