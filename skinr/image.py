@@ -253,7 +253,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         -------
         X : ndarray of shape (n_pixels, n_axes)
             Positions in pixels of the image, row by row; float32, or float64 where an axis is
-            longer than a million. The centre of pixel i of `new` ones is at
+            longer than 16,384. The centre of pixel i of `new` ones is at
             start + (i + 0.5) (stop - start) / new - 0.5.
 
         Raises

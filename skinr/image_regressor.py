@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from numbers import Integral
+from os import PathLike
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,10 +20,11 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted, check_memory
+from sklearn.utils.validation import check_is_fitted
 
 from skinr.grids import Grid, Region, does_not_fit, to_coordinates
 from skinr.image import ImageCoordinateTransformer
+from skinr.memory import kept
 from skinr.pictures import read_picture
 from skinr.pixels import ImageSource, clip_values, make_image, read_image, to_pixels, to_values
 from skinr.regressor import SirenRegressor
@@ -65,7 +67,7 @@ class ImageRegressor(BaseEstimator):
         Tiles that are fitted in parallel, through joblib, whose backends carry them to other
         machines. None means 1 unless in a `joblib.parallel_config` context, -1 all cores.
 
-    memory : str, object with the interface of joblib.Memory, or None, default=None
+    memory : str, path-like, object with the interface of joblib.Memory, or None, default=None
         A folder that keeps every tile once it is fitted. A fit of the same image with the same
         parameters, started again after its end or after a kill at any moment, takes from there
         what is done. It is pickles, so let nobody else write to it; delete it when the fit is done.
@@ -125,7 +127,7 @@ class ImageRegressor(BaseEstimator):
         "channel_axis": [StrOptions({"auto"}), Integral, None],
         "tile_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "n_jobs": [Integral, None],
-        "memory": [str, HasMethods(["cache"]), None],
+        "memory": [str, PathLike, HasMethods(["cache"]), None],
         "verbose": ["verbose"],
     }
 
@@ -193,7 +195,8 @@ class ImageRegressor(BaseEstimator):
         ------
         ValueError
             If the image can't be read, or mask or metadata are of another shape than the grid, or
-            leave no pixel; if tiles would share a `checkpoint`; whatever the regressor raises.
+            leave no pixel; if tiles would share a `checkpoint`; if `memory` can't be a folder;
+            whatever the regressor raises.
         TypeError
             If it is a masked array, or not an image at all.
         OSError
@@ -215,7 +218,7 @@ class ImageRegressor(BaseEstimator):
         if transformer.image_format_.n_channels is None:
             pixels = pixels[..., 0]
         is_one_tile = len(tiling.tiles) == 1
-        fit = check_memory(self.memory).cache(fit_tile)
+        fit = kept(fit_tile, self.memory)
         if is_one_tile and self.memory is None:
             fit = fit_pixels
         n_jobs = 1 if is_one_tile else self.n_jobs

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import partial
 from numbers import Integral
+from os import PathLike
 from typing import Any, ClassVar, NamedTuple, Self
 
 import joblib
@@ -21,11 +22,11 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_memory
 
 from skinr.fits import Fit
 from skinr.groups import Outcome, fit_group, make_groups
 from skinr.interruption import parts_of_a_whole
+from skinr.memory import kept
 from skinr.regressor import SirenRegressor
 from skinr.rehearsal import (
     Key,
@@ -103,7 +104,7 @@ class SirenSearchCV(GridSearchCV):
         `cv_results_["dropped"]` marks the others; their scores are those of the moment, NaN for
         folds that they have not come to, and they rank behind.
 
-    memory : str, joblib.Memory or None, default=None
+    memory : str, path-like, joblib.Memory or None, default=None
         A folder that keeps what each group of fits has come to. A search that was interrupted, by
         Ctrl-C for instance, which ends it at once, trains the missing groups when it is run again.
 
@@ -170,7 +171,7 @@ class SirenSearchCV(GridSearchCV):
         "n_iter": [None, Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "racing": ["boolean"],
-        "memory": [None, str, HasMethods(["cache"])],
+        "memory": [None, str, PathLike, HasMethods(["cache"])],
     }
 
     def __init__(
@@ -189,7 +190,7 @@ class SirenSearchCV(GridSearchCV):
         return_train_score: bool = False,
         random_state: int | np.random.RandomState | None = None,
         racing: bool = False,
-        memory: str | joblib.Memory | None = None,
+        memory: str | PathLike[str] | joblib.Memory | None = None,
     ) -> None:
         super().__init__(
             estimator,
@@ -284,7 +285,7 @@ class SirenSearchCV(GridSearchCV):
         keys = list(fits)
         n_workers = effective_n_jobs(self.n_jobs)
         groups = make_groups(list(fits.values()), n_workers, racing=self.racing)
-        do_group = check_memory(self.memory).cache(fit_group)
+        do_group = kept(fit_group, self.memory)
         outcomes = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch)(
             delayed(do_group)([fits[keys[index]] for index in group], racing=self.racing)
             for group in groups

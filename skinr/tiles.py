@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from math import ceil
 from typing import Any, NamedTuple
@@ -42,16 +42,16 @@ class Axis(NamedTuple):
 
     @property
     def n_tiles(self) -> int:
-        """How many there are."""
+        """Number of tiles."""
         return len(self.borders) - 1
 
-    def pixels_of(self, tile: int) -> slice:
+    def pixels(self, tile: int) -> slice:
         """Return the pixels of a tile, those that it shares included."""
         start, stop = map(int, self.borders[tile : tile + 2])
         return slice(max(start - self.overlap, 0), min(stop + self.overlap, int(self.borders[-1])))
 
-    def weights(self, positions: Array) -> tuple[int, Array]:
-        """Return how much each tile near some positions counts at each of them.
+    def weights(self, positions: Array) -> Iterator[tuple[int, slice, Array]]:
+        """Yield the tiles that count at some of the positions, where, and how much there.
 
         A tile fades in and out across its borders along Hermite's cubic, which has a continuous
         slope. Where one fades out the next fades in, so the weights at a position sum to 1.
@@ -61,21 +61,28 @@ class Axis(NamedTuple):
         positions : ndarray of shape (n_positions,)
             In pixels, increasing.
 
-        Returns
-        -------
-        first : int
-            The first tile near them.
-        weights : ndarray of shape (n_tiles_near, n_positions)
-            In [0, 1]; those of all other tiles are 0.
+        Yields
+        ------
+        tile : int
+        place : slice
+            Of the positions.
+        weight : ndarray of shape (n_positions_there,)
+            In [0, 1].
         """
-        reach = np.array([-1, 1]) * (self.overlap + 1)
-        first, last = np.searchsorted(self.borders[1:-1], positions[[0, -1]] + reach)
-        inner = self.borders[first + 1 : last + 1, None]
-        steps = np.zeros((len(inner) + 2, len(positions)))
-        steps[0] = 1
-        ramp = ((positions + 0.5 - inner) / (2 * self.overlap) + 0.5).clip(0, 1)
-        steps[1:-1] = ramp**2 * (3 - 2 * ramp)
-        return int(first), steps[:-1] - steps[1:]
+        edges = positions + 0.5
+        borders = np.concatenate(([-np.inf], self.borders[1:-1], [np.inf]))
+        starts, stops = borders[:-1] - self.overlap, borders[1:] + self.overlap
+        first, last = np.searchsorted(stops, edges[0]), np.searchsorted(starts, edges[-1])
+        for tile in range(first, last):
+            begin, end = map(int, np.searchsorted(edges, (starts[tile], stops[tile])))
+            distances = edges[begin:end] - borders[tile : tile + 2, None]
+            ramp = (distances / (2 * self.overlap) + 0.5).clip(0, 1)
+            fade_in, fade_out = ramp**2 * (3 - 2 * ramp)
+            weight = fade_in - fade_out
+            positive = np.flatnonzero(weight)
+            if len(positive):
+                head, tail = int(positive[0]), int(positive[-1]) + 1
+                yield tile, slice(begin + head, begin + tail), weight[head:tail]
 
 
 class Part(NamedTuple):
@@ -138,7 +145,7 @@ class Tiling(NamedTuple):
     @property
     def tiles(self) -> list[Slices]:
         """The pixels of each tile, row by row."""
-        return list(product(*(map(axis.pixels_of, range(axis.n_tiles)) for axis in self.axes)))
+        return list(product(*(map(axis.pixels, range(axis.n_tiles)) for axis in self.axes)))
 
     def parts(self, grid: Grid) -> Iterator[Part]:
         """Yield what the tiles that touch a grid have to say about it.
@@ -153,35 +160,20 @@ class Tiling(NamedTuple):
         part : Part
             At every pixel the weights of all parts sum to 1.
         """
-        along_axes = [_tiles_along(axis, at) for axis, at in zip(self.axes, grid.axes, strict=True)]
-        n_tiles = [axis.n_tiles for axis in self.axes]
-        for parts in product(*along_axes):
-            index, starts, weights = zip(*parts, strict=True)
-            place = tuple(map(_support, weights))
+        counts = [axis.n_tiles for axis in self.axes]
+        along = (axis.weights(at) for axis, at in zip(self.axes, grid.axes, strict=True))
+        for parts in product(*along):
+            tiles, place, weights = zip(*parts, strict=True)
+            start = [axis.pixels(k).start for axis, k in zip(self.axes, tiles, strict=True)]
             yield Part(
-                int(np.ravel_multi_index(index, n_tiles)),
+                int(np.ravel_multi_index(tiles, counts)),
                 place,
-                grid.take(place).from_origin(starts),
-                _outer([weight[at] for weight, at in zip(weights, place, strict=True)]),
+                grid.take(place).from_origin(start),
+                _outer(weights),
             )
 
 
-def _tiles_along(axis: Axis, positions: Array) -> list[tuple[int, int, Array]]:
-    """Return the tiles that touch positions: their index, first pixel and weights."""
-    first, weights = axis.weights(positions)
-    return [
-        (tile, axis.pixels_of(tile).start, weight)
-        for tile, weight in enumerate(weights, first)
-        if weight.any()
-    ]
-
-
-def _support(weight: Array) -> slice:
-    positive = np.flatnonzero(weight)
-    return slice(int(positive[0]), int(positive[-1]) + 1)
-
-
-def _outer(factors: list[Array]) -> Array:
+def _outer(factors: Iterable[Array]) -> Array:
     weight = np.ones(())
     for factor in factors:
         weight = np.multiply.outer(weight, factor)

@@ -1,0 +1,36 @@
+"""The folder that keeps what was done, for a fit of many parts that goes on later."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from sklearn.utils.validation import check_memory
+
+
+def kept(do: Callable[..., Any], memory: Any) -> Callable[..., Any]:
+    """Return a function that does what another does, and takes from `memory` what was done.
+
+    Parameters
+    ----------
+    do : callable
+    memory : str, path-like, object with the interface of joblib.Memory, or None
+        None keeps nothing.
+
+    Returns
+    -------
+    do : callable
+
+    Raises
+    ------
+    ValueError
+        If `memory` can't be a folder.
+    """
+    folder = os.fspath(memory) if isinstance(memory, os.PathLike) else memory
+    try:
+        return check_memory(folder).cache(do)  # type: ignore[no-any-return]
+    except OSError as error:
+        raise ValueError(
+            f"memory={folder!r} must be a folder, new or old, that can be written to: {error}."
+        ) from error
