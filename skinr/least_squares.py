@@ -151,8 +151,7 @@ class LeastSquaresFit:
         objective takes the place of the least one. The evidence is how well the rows predict
         each other on average over all numbers of rows, the error how well all but one do ([6]_):
         where rows are exact, few of them far apart, the evidence alone prefers networks of high
-        frequency that fill gaps badly. And it counts a prior of the frequency, 1 / `omega_0`, which
-        decides where half a dozen rows do not.
+        frequency that fill gaps badly.
     merits : list of float
         That of each review.
 
@@ -280,9 +279,9 @@ class LeastSquaresFit:
         self._expected_gain = objective - log(max(explanation.least_objective, TINY))
         self._reviews.append(objective)
         if self._found is None:
-            self._judge(explanation.error_of_unseen)
             if is_first:
                 self._promise = self._promised(explanation.error_of_unseen)
+            self._judge(explanation.error_of_unseen)
 
     def _choose_noise(self) -> float:
         """Return the noise over the scale, and set the evidence that goes with it."""
@@ -302,7 +301,6 @@ class LeastSquaresFit:
             self._close_enough = (CLOSE_ENOUGH * error_of_unseen) ** 2
         plain = min(error_of_unseen, PLAIN_ERROR * sqrt(self._power))
         self.merit = self.evidence - log(max(plain, TINY)) / 2
-        self.merit -= log(self.stack.omega_0[0]) / len(self._numbers)
         if self.has_converged and not self._has_arrived:
             self.merit -= self._expected_gain / 2
         self.merits.append(self.merit)
