@@ -29,8 +29,9 @@ def kept(do: Callable[..., Any], memory: Any) -> Callable[..., Any]:
     """
     folder = os.fspath(memory) if isinstance(memory, os.PathLike) else memory
     try:
-        return check_memory(folder).cache(do)  # type: ignore[no-any-return]
+        cached: Callable[..., Any] = check_memory(folder).cache(do)
     except OSError as error:
         raise ValueError(
             f"memory={folder!r} must be a folder, new or old, that can be written to: {error}."
         ) from error
+    return cached

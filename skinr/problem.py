@@ -46,6 +46,9 @@ from skinr.targets import (
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor
 
+ROUNDING = 1e-6
+"""By which float32 and float64 of a number may differ, over the number."""
+
 FEATURES = ("n_features_in_", "feature_names_in_")
 """Attributes that validation sets."""
 
@@ -284,7 +287,8 @@ def _warn_of_constants(units: Units, values: Table) -> None:
     """Warn of what varies now, and did not in the rows that the units are of."""
     for name, columns, unit in (("X", values.X, units.X), ("y", values.y, units.y)):
         constant = np.flatnonzero(unit.scale == 0)
-        differs = np.abs(columns[:, constant] - unit.center[constant]) > 0
+        center = unit.center[constant]
+        differs = np.abs(columns[:, constant] - center) > ROUNDING * np.abs(center)
         if differs.any():
             warnings.warn(
                 f"{name} was constant in the rows that the network began with, in columns "

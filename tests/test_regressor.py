@@ -488,6 +488,15 @@ def test_a_stream_that_begins_with_a_constant_says_so(chirp, column):
         model.partial_fit(X, y)
 
 
+def test_a_constant_of_another_precision_is_the_same(chirp):
+    X, y = chirp
+    X = np.c_[X, np.full(len(X), 0.1)]
+    model = small().partial_fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.partial_fit(X.astype(np.float32), y)
+
+
 def test_long_doubles(chirp):
     X, y = chirp
     expected = SirenRegressor((8,), random_state=0).fit(X, y).predict(X)
