@@ -11,6 +11,7 @@ from torch import Tensor
 
 from skinr.evidence import TINY
 from skinr.jet_rows import JetRows
+from skinr.least_squares import LeastSquaresFit
 from skinr.most_probable import descend, fit_most_probable, race
 from skinr.network import SirenStack
 from skinr.passes import evaluate
@@ -22,11 +23,15 @@ FIRST_NUMBERS = 300
 SECOND_NUMBERS = 2000
 """Targets that the network is fitted to then."""
 
-MOST_TO_GO_ON = (0.03, 0.7)
-"""What the first fit may leave: of the variance, or else of its residuals."""
+VARIANCE_TO_GO_ON, VARIANCE_TO_KEEP = 0.03, 1e-3
+"""What the first and the second fit may leave of the variance of the targets, whatever the rows."""
 
-MOST_TO_KEEP = (1e-3, 0.2)
-"""What the second may, for its network to be kept."""
+EXPONENT_TO_GO_ON, EXPONENT_TO_KEEP = 1 / 16, 2 / 5
+"""Powers of the share of the targets that the second is fitted to: what they may leave, or else, of
+their residuals. Alone, all rows teach a network the less of their noise the more they are."""
+
+MOST_RESIDUALS_TO_KEEP = 0.65
+"""The same, of the second fit, however few other rows there are."""
 
 MOST_WITNESSES = 2**16
 """Rows among which neighbours are looked for."""
@@ -57,11 +62,11 @@ class Leftover(NamedTuple):
 @torch.no_grad()
 def begin_with_few(
     stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
-) -> SirenStack | None:
+) -> LeastSquaresFit | None:
     """Fit a network to a few rows, unless they leave too much for the others to explain.
 
-    Where a few rows explain a table they determine its frequency as well, and all that the others
-    can do is to average out more of the noise. Where the fit is interrupted, there will be no
+    Where a few rows explain a table they determine its frequency as well, and what the others can
+    do is to average out more of the noise. Where the fit is interrupted, there will be no
     better network.
 
     Parameters
@@ -77,8 +82,9 @@ def begin_with_few(
 
     Returns
     -------
-    stack : SirenStack of one network, or None
+    fit : LeastSquaresFit or None
     """
+    share = SECOND_NUMBERS / rows.targets.numel()
     rows = _in_float64(rows.thinned(MOST_WITNESSES))
     first, second = (
         rows.thinned(max(2, n_numbers // rows.targets.shape[2]))
@@ -86,12 +92,14 @@ def begin_with_few(
     )
     fits, best, interruption = race(stack, first, max_iter, monitor)
     if interruption or descend(fits[best], max_iter, monitor):
-        return fits[best].stack
-    if not leftover(fits[best].stack, rows).is_within(*MOST_TO_GO_ON):
+        return fits[best]
+    left = leftover(fits[best].stack, rows)
+    if not left.is_within(VARIANCE_TO_GO_ON, share**EXPONENT_TO_GO_ON):
         return None
     fit, _, interruption = fit_most_probable(stack, [second], max_iter, monitor)
-    explains_rest = interruption or leftover(fit.stack, rows).is_within(*MOST_TO_KEEP)
-    return fit.stack if explains_rest else None
+    most = min(MOST_RESIDUALS_TO_KEEP, share**EXPONENT_TO_KEEP)
+    explains_rest = interruption or leftover(fit.stack, rows).is_within(VARIANCE_TO_KEEP, most)
+    return fit if explains_rest else None
 
 
 def leftover(stack: SirenStack, rows: JetRows) -> Leftover:

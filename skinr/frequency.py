@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 ROWS_PER_CELL = 75.0
 """Rows that a unit of frequency along every axis takes."""
@@ -26,7 +27,12 @@ EDGE = 0.95
 """Share of the power of a spectrum below its edge."""
 
 FLOOR = 10.0
-"""Powers that are no noise, in units of the median of all: of a thousand of noise one is higher."""
+"""Powers that are no noise, in units of the median of all: of a thousand of noise one is higher.
+
+Units are those of a noise of the same rows at the same frequency."""
+
+N_NOISES, N_BANDS = 8, 50
+"""Draws of that, and frequency bands of which its power is the mean."""
 
 LEAST_PLAIN_POWER = 0.25
 """Share of the power that must be no noise for a spectrum to have an edge."""
@@ -114,7 +120,8 @@ def spectral_edge(coordinates: NDArray[np.floating], values: NDArray[np.floating
     """Return the angular frequency below which most of the power of a signal is.
 
     The signal is interpolated linearly to as many equidistant positions as it has rows. Of its
-    power spectrum, summed over the outputs, what a white noise may hold is taken away.
+    power spectrum, summed over the outputs, what a noise of the rows may hold is taken away:
+    interpolation leaves most of that at low frequencies, unless rows are equidistant.
 
     Parameters
     ----------
@@ -133,12 +140,18 @@ def spectral_edge(coordinates: NDArray[np.floating], values: NDArray[np.floating
     order = np.argsort(coordinates[:, axes[0]], kind="stable")
     position, n_rows = coordinates[order, axes[0]], len(order)
     even = np.linspace(position[0], position[-1], n_rows)
-    power = np.zeros(n_rows // 2 + 1)
-    for column in values.T:
+
+    def power_of(column: NDArray[np.floating]) -> NDArray[np.float64]:
         column = column / (np.abs(column).max() or 1.0)
-        signal = np.interp(even, position, column[order])
-        power += np.abs(np.fft.rfft(signal - signal.mean())) ** 2 / (signal.var() or 1.0)
-    plain = np.clip(power - FLOOR * np.median(power), 0, None)
+        signal = np.interp(even, position, column)
+        power: NDArray[np.float64] = np.abs(np.fft.rfft(signal - signal.mean())) ** 2
+        return power / (signal.var() or 1.0)
+
+    power = np.sum([power_of(column[order]) for column in values.T], axis=0)
+    drawn = np.random.default_rng(0).standard_normal((N_NOISES, n_rows))
+    noise = np.sum([power_of(row) for row in drawn], axis=0)
+    noise = uniform_filter1d(noise, 1 + n_rows // N_BANDS, mode="nearest")
+    plain = np.clip(power - FLOOR * np.median(power / noise) * noise, 0, None)
     if plain.sum() <= LEAST_PLAIN_POWER * power.sum():
         return 0.0
     below = np.cumsum(plain)

@@ -244,6 +244,10 @@ class LeastSquaresFit:
         """Return the course of the fit, and what ended it."""
         return History(np.array(self.losses)[:, None], None, np.zeros(1), interruption)
 
+    def noise_of(self, n_numbers: int) -> float:
+        """Return the c that as many numbers of the same table have."""
+        return self._noise * len(self._numbers) / n_numbers
+
     def variance_of_functions(self) -> float:
         """Return the mean variance that the prior gives the values."""
         return self._explain().variance * self._model.scale

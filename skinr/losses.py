@@ -59,18 +59,28 @@ class Objective:
     loss : {"squared_error", "absolute_error", "huber"}
     alpha : float or sequence of K floats
         Strength of the L2 penalty on the weights W, the frequencies not folded; biases are free.
+    anchor : Tensor of shape (K, n_parameters), optional
+        Folded parameters, the distance to which is penalised instead, in weights and biases.
     """
 
-    def __init__(self, stack: SirenStack, loss: str, alpha: float | Sequence[float]) -> None:
+    def __init__(
+        self,
+        stack: SirenStack,
+        loss: str,
+        alpha: float | Sequence[float],
+        anchor: Tensor | None = None,
+    ) -> None:
         self._loss = LOSSES[loss]
         self._stack = stack
+        self._anchor = anchor
         self._batch_size = 0
         self._decay: Tensor | None = None
         alphas = stack.parameters.new_tensor(alpha).reshape(-1, 1)
         if (alphas > 0).any():
             self._decay = alphas / stack.frequencies.square()
-            for _, bias in stack.layers(self._decay):
-                bias.zero_()
+            if anchor is None:
+                for _, bias in stack.layers(self._decay):
+                    bias.zero_()
 
     def evaluate(self, coordinates: Tensor) -> Tensor:
         """Return what the targets of these rows would be compared with.
@@ -105,7 +115,7 @@ class Objective:
         losses, gradient = (self._recording or self._data_loss)(batch)
         if self._decay is None:
             return losses, gradient
-        gradient.addcmul_(self._decay, self._stack.parameters)
+        gradient.addcmul_(self._decay, self._penalised())
         return losses + self._penalty(), gradient
 
     def jet_rows(self, rows: TrainingRows) -> JetRows:
@@ -177,7 +187,11 @@ class Objective:
     def _penalty(self) -> Tensor:
         if self._decay is None:
             return self._stack.parameters.new_zeros(len(self._stack))
-        return (self._decay * self._stack.parameters.square()).sum(dim=1) / 2
+        return (self._decay * self._penalised().square()).sum(dim=1) / 2
+
+    def _penalised(self) -> Tensor:
+        parameters = self._stack.parameters
+        return parameters if self._anchor is None else parameters - self._anchor
 
 
 class Term(NamedTuple):

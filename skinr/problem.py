@@ -30,6 +30,7 @@ from skinr.choices import (
 from skinr.device import resolve_device
 from skinr.ensemble import members_of, to_stack
 from skinr.error_bars import deal_to_pairs
+from skinr.least_squares import LeastSquaresFit
 from skinr.losses import Objective
 from skinr.network import Architecture, SirenStack
 from skinr.rows import Table, TrainingRows
@@ -209,11 +210,14 @@ def prepare(
     )
 
 
-def refined(regressor: SirenRegressor, problem: Problem, stack: SirenStack) -> Problem:
-    """Return a problem whose network begins as this one, which few rows have been fitted by."""
-    stack = stack.to(problem.stack.parameters.device, problem.stack.parameters.dtype)
-    rate = peak_rate(regressor, stack, problem.layout, problem.solver, n_rows=problem.rows.n_rows)
-    objective = Objective(stack, regressor.loss, regressor.alpha)
+def refined(regressor: SirenRegressor, problem: Problem, few: LeastSquaresFit) -> Problem:
+    """Return a problem that goes on from a fit to a few rows, and minimises what that does."""
+    n_rows, present = problem.rows.n_rows, problem.stack.parameters
+    stack = few.stack.to(present.device, present.dtype)
+    anchor = few.anchor.to(present.device, present.dtype)
+    rate = peak_rate(regressor, stack, problem.layout, problem.solver, n_rows=n_rows)
+    alpha = 2 * few.noise_of(n_rows * problem.layout.n_outputs)
+    objective = Objective(stack, regressor.loss, alpha, anchor)
     return problem._replace(stack=stack, objective=objective, rate=rate)
 
 

@@ -111,8 +111,9 @@ class SirenRegressor(
         rows and more for each unit of the widest layer (inputs and outputs are layers here); and
         "adam" elsewhere. Before "soap" it fits 300, then 2000 numbers by "lm", unless rows are
         pixels, `loss`, `alpha`, `omega_0` or `n_estimators` are not the default ones, or the
-        residuals of neighbouring rows have more in common than noise has: then the network starts
-        anew.
+        residuals of neighbouring rows have more in common than noise has, the less the more rows
+        there are: then the network starts anew. Otherwise "soap" goes on from there, and holds the
+        weights near their initial values as "lm" did.
 
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
         For "adam" and "soap", like all that concerns rates and batches: how the rate changes over
@@ -680,8 +681,8 @@ class SirenRegressor(
         """Begin with a few rows, where they explain the table."""
         rows = problem.objective.jet_rows(problem.copied_rows)
         monitor = Monitor(interruption=interruption)
-        stack = begin_with_few(candidates, rows, self.max_iter, monitor)
-        return problem if stack is None else refined(self, problem, stack)
+        fit = begin_with_few(candidates, rows, self.max_iter, monitor)
+        return problem if fit is None else refined(self, problem, fit)
 
     def _validate_coordinates(self, X: ArrayLike) -> Values:
         check_is_fitted(self)

@@ -64,6 +64,15 @@ def test_noise_is_not_memorised():
 
 
 @pytest.mark.accuracy
+def test_noise_larger_than_the_function_is_not_memorised_later():
+    X, y = table(smooth, noise=1.5)
+    options = {**OPTIONS, "hidden_layer_sizes": (64, 64)}
+    begun = SirenRegressor(**options).fit(X, y)
+    few = SirenRegressor(**options).fit(X[:FEW], y[:FEW])
+    assert unexplained(begun) < 0.25 * unexplained(few)
+
+
+@pytest.mark.accuracy
 def test_the_other_rows_help():
     X, y = table(smooth, noise=0.3, n_rows=20_000)
     begun = SirenRegressor(**OPTIONS).fit(X, y)
@@ -73,7 +82,7 @@ def test_the_other_rows_help():
 
 @pytest.mark.accuracy
 def test_what_few_rows_do_not_show_is_fitted_as_ever():
-    X, y = table(fine)
+    X, y = table(fine, n_rows=20_000)
     auto = SirenRegressor(**OPTIONS).fit(X, y)
     soap = SirenRegressor(**OPTIONS, solver="soap").fit(X, y)
     np.testing.assert_array_equal(auto.predict(X), soap.predict(X))

@@ -118,6 +118,17 @@ def test_the_edge_of_a_spectrum_is_its_highest_frequency(n_rows, pace, noise, sh
     assert edge == pytest.approx(frequency, rel=0.05, abs=3 * np.pi)
 
 
+@pytest.mark.parametrize("n_rows", [2000, 6000, 20_000])
+@pytest.mark.parametrize("random_state", range(4))
+def test_noise_of_scattered_rows_does_not_raise_the_edge(n_rows, random_state):
+    """Interpolated to equidistant positions it has most of its power at low frequencies."""
+    draw = np.random.default_rng(random_state)
+    X = draw.uniform(-1, 1, (n_rows, 1))
+    noise = 1.6 * np.sqrt(1 / 2) * draw.normal(size=X.shape)
+    edge = spectral_edge(X, np.sin(38 * X) + noise)
+    assert edge == 0 or edge == pytest.approx(38, abs=3 * np.pi)
+
+
 @pytest.mark.parametrize("unit", [1e-300, 1e300])
 def test_the_edge_of_a_spectrum_knows_no_units(unit):
     X = np.linspace(-1, 1, 300)[:, None]

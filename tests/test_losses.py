@@ -60,6 +60,26 @@ def test_objective_agrees_with_autograd(name, weighted, alpha, output_activation
             torch.testing.assert_close(linear.bias.grad, bias_part[k, 0])
 
 
+def test_all_parameters_are_held_near_an_anchor():
+    omegas, alpha = [3.0, 8.0], (0.1, 0.3)
+    generators = [torch.Generator().manual_seed(k) for k in range(2)]
+    stack = SirenStack.initialize(
+        Architecture(2, (7, 7), 1), omegas, omegas, generators, dtype=torch.float64
+    )
+    coordinates, targets = torch.rand(3, 1, 20, 1, dtype=torch.float64).split([2, 1])
+    rows = TrainingRows(coordinates.permute(1, 2, 0, 3)[..., 0], targets[0], None)
+    losses, gradient = Objective(stack, "huber", 0.0).loss_and_gradient(rows)
+    anchor = stack.parameters + torch.rand_like(stack.parameters)
+    anchored = Objective(stack, "huber", alpha, anchor)
+    parameters = stack.parameters.clone().requires_grad_()
+    moved = (parameters - anchor) / stack.frequencies
+    penalty = torch.tensor(alpha) / 2 * moved.square().sum(dim=1)
+    penalty.sum().backward()
+    anchored_losses, anchored_gradient = anchored.loss_and_gradient(rows)
+    torch.testing.assert_close(anchored_losses, losses + penalty.detach())
+    torch.testing.assert_close(anchored_gradient, gradient + parameters.grad)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("full", [False, True])
