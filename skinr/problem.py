@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
@@ -29,13 +28,13 @@ from skinr.choices import (
 )
 from skinr.device import resolve_device
 from skinr.ensemble import members_of, to_stack
-from skinr.error_bars import deal_to_pairs
 from skinr.least_squares import LeastSquaresFit
 from skinr.losses import Objective
 from skinr.network import Architecture, SirenStack
 from skinr.rows import Table, TrainingRows
 from skinr.scaling import AffineMap, Units
-from skinr.stored_rows import MAX_COPIED_SIZE, Rows, StoredRows
+from skinr.splits import hold_out, leave_out, to_rows, training_rows
+from skinr.stored_rows import Rows
 from skinr.targets import (
     Layout,
     collect_targets,
@@ -184,14 +183,14 @@ def prepare(
         candidates = _draw_networks(regressor, table, layout, again, "lm", n_visits, edge)
     training, validation = table, None
     if regressor.early_stopping and not is_piece:
-        training, validation = _hold_out(regressor, table, random)
+        training, validation = hold_out(regressor, table, random)
     scaling, objective = _objective(regressor, table, layout, units, stack)
     rows: Rows
     if solver == "lm" or len(generators) == 1:
-        rows, unseen = _training_rows(training, layout, units, scaling, stack), None
+        rows, unseen = training_rows(training, layout, units, scaling, stack), None
     else:
-        copied = _to_rows(training, units.X, scaling, stack)
-        rows, unseen = _leave_out(copied, training, validation, layout, units, stack, random)
+        copied = to_rows(training, units.X, scaling, stack)
+        rows, unseen = leave_out(copied, training, validation, layout, units, stack, random)
     return Problem(
         table=table,
         training=training,
@@ -201,7 +200,7 @@ def prepare(
         stack=stack,
         candidates=candidates,
         rows=rows,
-        held_out=None if validation is None else _to_rows(validation, units.X, scaling, stack),
+        held_out=None if validation is None else to_rows(validation, units.X, scaling, stack),
         unseen=unseen,
         objective=objective,
         rate=peak_rate(regressor, stack, layout, solver, n_visits=n_visits),
@@ -386,58 +385,3 @@ def _check_same_network(regressor: SirenRegressor, architecture: Architecture) -
             f"n_estimators={regressor.n_estimators}. Set warm_start=False, or clone the estimator, "
             "to start anew."
         )
-
-
-def _hold_out(
-    regressor: SirenRegressor, table: Table, random: np.random.RandomState
-) -> tuple[Table, Table]:
-    if len(table.X) < 2:
-        raise ValueError(
-            "early_stopping=True holds out rows and needs at least 2 different ones; "
-            f"n_samples = {len(table.X)} given."
-        )
-    training, validation = train_test_split(
-        np.arange(len(table.X)), test_size=regressor.validation_fraction, random_state=random
-    )
-    return table.take(np.sort(training)), table.take(np.sort(validation))
-
-
-def _training_rows(
-    table: Table, layout: Layout, units: Units, scaling: AffineMap, stack: SirenStack
-) -> Rows:
-    if layout.has_derivatives or table.X.size + table.y.size <= MAX_COPIED_SIZE:
-        return _to_rows(table, units.X, scaling, stack)
-    device, dtype = stack.parameters.device, stack.parameters.dtype
-    return StoredRows(table, units.X, scaling, device=device, dtype=dtype)
-
-
-def _leave_out(
-    rows: TrainingRows,
-    training: Table,
-    validation: Table | None,
-    layout: Layout,
-    units: Units,
-    stack: SirenStack,
-    random: np.random.RandomState,
-) -> tuple[TrainingRows, TrainingRows | None]:
-    """Return the rows that each member is fitted to, and others for them to be judged by."""
-    n_rows, n_members = len(training.X), len(stack)
-    if validation is not None:
-        unseen = [validation]
-    elif n_rows > 1:
-        parts = deal_to_pairs(n_rows, n_members, random)
-        unseen = [training.take(part) for part in parts]
-        kept = [np.setdiff1d(np.arange(n_rows), part) for part in parts]
-        own = [kept[min(k // 2, len(kept) - 1)] for k in range(n_members)]
-        rows = rows._replace(own=torch.from_numpy(np.stack(own)).to(rows.targets.device))
-    else:
-        return rows, None
-    sets = [_to_rows(layout.values_of(table), units.X, units.y, stack) for table in unseen]
-    return rows, TrainingRows.join(sets, sets[0].n_rows)
-
-
-def _to_rows(
-    table: Table, X_scaling: AffineMap, y_scaling: AffineMap, stack: SirenStack
-) -> TrainingRows:
-    device, dtype = stack.parameters.device, stack.parameters.dtype
-    return TrainingRows.from_table(table, X_scaling, y_scaling, device=device, dtype=dtype)

@@ -47,7 +47,7 @@ def test_batches_visit_every_row_equally_often(n_rows, batch_size, weighted, fir
 
 @pytest.fixture
 def nothing_is_copied(monkeypatch):
-    monkeypatch.setattr("skinr.problem.MAX_COPIED_SIZE", 0)
+    monkeypatch.setattr("skinr.splits.MAX_COPIED_SIZE", 0)
 
 
 @pytest.fixture
