@@ -251,7 +251,7 @@ class LeastSquaresFit:
 
     def noise_of(self, n_numbers: int) -> float:
         """Return the c that as many numbers of the same table are expected to have."""
-        return self._noise * pow(len(self._numbers) / n_numbers, POWER_OF_NOISE)
+        return self._noise * float((len(self._numbers) / n_numbers) ** POWER_OF_NOISE)
 
     def variance_of_functions(self) -> float:
         """Return the mean variance that the prior gives the values."""
