@@ -31,8 +31,8 @@ FLOOR = 10.0
 
 Units are those of a noise of the same rows at the same frequency."""
 
-N_NOISES, N_BANDS = 8, 50
-"""Draws of that, and frequency bands of which its power is the mean."""
+MOST_NOISES, ROWS_OF_NOISES, N_BANDS = 8, 4000, 50
+"""Draws of that, rows that these have together, and bands over which its power is averaged."""
 
 LEAST_PLAIN_POWER = 0.25
 """Share of the power that must be no noise for a spectrum to have an edge."""
@@ -144,16 +144,19 @@ def spectral_edge(coordinates: NDArray[np.floating], values: NDArray[np.floating
     def power_of(column: NDArray[np.floating]) -> NDArray[np.float64]:
         column = column / (np.abs(column).max() or 1.0)
         signal = np.interp(even, position, column)
-        power: NDArray[np.float64] = np.abs(np.fft.rfft(signal - signal.mean())) ** 2
+        power: NDArray[np.float64] = np.abs(np.fft.rfft(signal - signal.mean())[1:]) ** 2
         return power / (signal.var() or 1.0)
 
-    power = np.sum([power_of(column[order]) for column in values.T], axis=0)
-    drawn = np.random.default_rng(0).standard_normal((N_NOISES, n_rows))
-    noise = np.sum([power_of(row) for row in drawn], axis=0)
+    draw = np.random.default_rng(0)
+    power, noise = np.zeros((2, n_rows // 2))
+    for column in values.T:
+        power += power_of(column[order])
+    for _ in range(min(MOST_NOISES, 1 + ROWS_OF_NOISES // n_rows)):
+        noise += power_of(draw.standard_normal(n_rows))
     noise = uniform_filter1d(noise, 1 + n_rows // N_BANDS, mode="nearest")
     plain = np.clip(power - FLOOR * np.median(power / noise) * noise, 0, None)
     if plain.sum() <= LEAST_PLAIN_POWER * power.sum():
         return 0.0
     below = np.cumsum(plain)
-    cycles = int(np.searchsorted(below, EDGE * below[-1])) * (n_rows - 1) / n_rows
+    cycles = (1 + int(np.searchsorted(below, EDGE * below[-1]))) * (n_rows - 1) / n_rows
     return pi * cycles
