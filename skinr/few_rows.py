@@ -27,11 +27,12 @@ VARIANCE_TO_GO_ON, VARIANCE_TO_KEEP = 0.03, 1e-3
 """What the first and the second fit may leave of the variance of the targets, whatever the rows."""
 
 EXPONENT_TO_GO_ON, EXPONENT_TO_KEEP = 1 / 16, 2 / 5
-"""Powers of the share of the targets that the second is fitted to: what they may leave, or else, of
-their residuals. Alone, all rows teach a network the less of their noise the more they are."""
+"""Or else, of their residuals, the share of the targets that the second is fitted to, raised to
+these: the more other rows there are, the less of their noise a network learns that starts anew."""
 
 MOST_RESIDUALS_TO_KEEP = 0.65
-"""The same, of the second fit, however few other rows there are."""
+"""What the second may leave of them however few the others are: oscillations that 2000 rows can't
+show are learned anew."""
 
 MOST_WITNESSES = 2**16
 """Rows among which neighbours are looked for."""

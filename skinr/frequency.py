@@ -27,12 +27,11 @@ EDGE = 0.95
 """Share of the power of a spectrum below its edge."""
 
 FLOOR = 10.0
-"""Powers that are no noise, in units of the median of all: of a thousand of noise one is higher.
-
-Units are those of a noise of the same rows at the same frequency."""
+"""Powers that are no noise, over those of a noise of the same rows, in units of the median of all:
+of a thousand of noise one is higher."""
 
 MOST_NOISES, ROWS_OF_NOISES, N_BANDS = 8, 4000, 50
-"""Draws of that, rows that these have together, and bands over which its power is averaged."""
+"""Draws of that noise, rows that they need together, and bands over which powers are averaged."""
 
 LEAST_PLAIN_POWER = 0.25
 """Share of the power that must be no noise for a spectrum to have an edge."""
@@ -139,24 +138,30 @@ def spectral_edge(coordinates: NDArray[np.floating], values: NDArray[np.floating
         return 0.0
     order = np.argsort(coordinates[:, axes[0]], kind="stable")
     position, n_rows = coordinates[order, axes[0]], len(order)
-    even = np.linspace(position[0], position[-1], n_rows)
-
-    def power_of(column: NDArray[np.floating]) -> NDArray[np.float64]:
-        column = column / (np.abs(column).max() or 1.0)
-        signal = np.interp(even, position, column)
-        power: NDArray[np.float64] = np.abs(np.fft.rfft(signal - signal.mean())[1:]) ** 2
-        return power / (signal.var() or 1.0)
-
-    draw = np.random.default_rng(0)
-    power, noise = np.zeros((2, n_rows // 2))
+    power = np.zeros(n_rows // 2)
     for column in values.T:
-        power += power_of(column[order])
-    for _ in range(min(MOST_NOISES, 1 + ROWS_OF_NOISES // n_rows)):
-        noise += power_of(draw.standard_normal(n_rows))
-    noise = uniform_filter1d(noise, 1 + n_rows // N_BANDS, mode="nearest")
+        power += _power(position, column[order])
+    noise = _power_of_noise(position)
     plain = np.clip(power - FLOOR * np.median(power / noise) * noise, 0, None)
     if plain.sum() <= LEAST_PLAIN_POWER * power.sum():
         return 0.0
     below = np.cumsum(plain)
     cycles = (1 + int(np.searchsorted(below, EDGE * below[-1]))) * (n_rows - 1) / n_rows
     return pi * cycles
+
+
+def _power(position: NDArray[np.floating], values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the power of a signal at 1 cycle, 2 cycles, ..., in units of its variance."""
+    even = np.linspace(position[0], position[-1], len(position))
+    signal = np.interp(even, position, values / (np.abs(values).max() or 1.0))
+    power: NDArray[np.float64] = np.abs(np.fft.rfft(signal - signal.mean())[1:]) ** 2
+    return power / (signal.var() or 1.0)
+
+
+def _power_of_noise(position: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return what is proportional to the power that noise of rows at these positions has."""
+    draw, n_rows = np.random.default_rng(0), len(position)
+    n_draws = min(MOST_NOISES, 1 + ROWS_OF_NOISES // n_rows)
+    power = sum(_power(position, draw.standard_normal(n_rows)) for _ in range(n_draws))
+    averaged: NDArray[np.float64] = uniform_filter1d(power, 1 + n_rows // N_BANDS, mode="nearest")
+    return averaged
