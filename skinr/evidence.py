@@ -15,6 +15,9 @@ NOISES = [10.0**exponent for exponent in range(-14, 3)]
 N_BELOW_FUNCTION = NOISES.index(1.0) + 1
 """The noises that are not larger than what the weights explain."""
 
+HARDLY_LESS = 1.0
+"""In nats: what tells one noise from another no more."""
+
 MOST_RISES = 10
 """Of the noise by ten, until float64 can solve for it."""
 
@@ -83,6 +86,17 @@ class LinearModel(NamedTuple):
             if evidence(better) <= evidence(best):
                 return best, evidence(best)
             best = better
+
+    def largest_noise(self, probable: int, n_noises: int = len(NOISES)) -> int:
+        """Return the largest of the first so many `NOISES` that is hardly less probable than one.
+
+        Few rows may be as probable without noise as with much of it.
+        """
+        least = self.evidence(self.scale * NOISES[probable]) - HARDLY_LESS / len(self.target)
+        largest = probable
+        while largest + 1 < n_noises and self.evidence(self.scale * NOISES[largest + 1]) >= least:
+            largest += 1
+        return largest
 
     def explain(self, noise: float) -> Explanation:
         """Return what becomes of the targets, under as much more noise as float64 needs."""

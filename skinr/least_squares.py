@@ -156,7 +156,8 @@ class LeastSquaresFit:
         objective takes the place of the least one. The evidence is how well the rows predict
         each other on average over all numbers of rows, the error how well all but one do ([6]_):
         where rows are exact, few of them far apart, the evidence alone prefers networks of high
-        frequency that fill gaps badly.
+        frequency that fill gaps badly. A handful of rows tells frequencies hardly apart: their
+        prior probability is in inverse proportion to them.
     merits : list of float
         That of each review.
 
@@ -268,6 +269,13 @@ class LeastSquaresFit:
         """Return the root mean square of what is missed of a number that all others predict."""
         return self._explain().error_of_unseen
 
+    def expect_noise(self) -> None:
+        """Take the largest noise that is hardly less probable than the one that was found."""
+        self._noise_index = self._model.largest_noise(
+            self._noise_index or 0, self._promise.n_noises
+        )
+        self._noise = NOISES[self._noise_index] * self._model.scale
+
     def with_more(self, rows: JetRows) -> LeastSquaresFit:
         """Return a fit that goes on from here, with more rows of the same table."""
         fit = LeastSquaresFit(self.stack, rows, anchor=self._start, earlier_losses=self.losses)
@@ -310,6 +318,7 @@ class LeastSquaresFit:
             self._close_enough = (CLOSE_ENOUGH * error_of_unseen) ** 2
         plain = min(error_of_unseen, PLAIN_ERROR * sqrt(self._power))
         self.merit = self.evidence - log(max(plain, TINY)) / 2
+        self.merit -= log(self.stack.omega_0[0]) / len(self._numbers)
         if self.has_converged and not self._has_arrived:
             self.merit -= self._expected_gain / 2
         self.merits.append(self.merit)

@@ -32,13 +32,13 @@ def fit_posterior(
 ) -> tuple[SirenStack, History, NDArray[np.float64] | None]:
     r"""Fit an ensemble to a small table.
 
-    One network is fitted first; frequency and noise are what it finds. Then each member is fitted
-    from initial weights of its own to targets with noise of that size added to them: if functions
-    were linear in the weights, members would be draws from the posterior ([1]_, section 3; [2]_,
-    section 3). Away from the rows they keep to their initial functions, which are therefore made
-    as large as the evidence expects functions to be, up to the targets ([3]_, section 2). The
-    noise sums to 0 over the members, so that their mean, the prediction, is not disturbed by it.
-    The first network goes on from where it is.
+    One network is fitted first; frequency and noise are what it finds, the larger noise where the
+    rows can't tell. Then each member is fitted from initial weights of its own to targets with
+    noise of that size added to them: if functions were linear in the weights, members would be
+    draws from the posterior ([1]_, section 3; [2]_, section 3). Away from the rows they keep to
+    their initial functions, which are therefore made as large as the evidence expects functions to
+    be, up to the targets ([3]_, section 2). The noise sums to 0 over the members, so that their
+    mean, the prediction, is not disturbed by it. The first network goes on from where it is.
 
     Parameters
     ----------
@@ -79,6 +79,7 @@ def fit_posterior(
     if len(generators) == 1 or interruption:
         return first.stack, history, None
     rows = stages[0]
+    first.expect_noise()
     noise = first.noise_of_outputs()
     found = Findings(first.noise, (CLOSE_ENOUGH * first.error_of_unseen()) ** 2)
     variance = first.variance_of_functions()
@@ -89,7 +90,7 @@ def fit_posterior(
             fit = LeastSquaresFit(first.stack.take(0), own, found, anchor=first.anchor)
         else:
             start = stack.take(k * n_candidates + chosen)
-            _widen(start, rows, variance)
+            _resize(start, rows, variance)
             fit = LeastSquaresFit(start, own, found)
         interruption = descend(fit, max_iter, monitor)
         if not (interruption and members):
@@ -102,12 +103,12 @@ def fit_posterior(
     return SirenStack.join(members), history, noise.numpy()
 
 
-def _widen(start: SirenStack, rows: JetRows, variance: float) -> None:
+def _resize(start: SirenStack, rows: JetRows, variance: float) -> None:
     """Scale output weights so that functions are as large as that, or as the targets."""
     expected = rows.targets[0].square().mean(dim=0).clamp_max(variance)
     present = evaluate(start, rows.coordinates[None])[0].square().mean(dim=0)
     weight, _ = start.layers(start.parameters)[-1]
-    weight *= (expected / present.clamp_min(TINY)).sqrt().clamp(1, MOST_WIDENED)
+    weight *= (expected / present.clamp_min(TINY)).sqrt().clamp_max(MOST_WIDENED)
 
 
 def _perturbed(rows: JetRows, noise: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

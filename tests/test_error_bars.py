@@ -83,6 +83,23 @@ def test_noise_alone_is_no_function():
     assert 0.9 < std.mean() < 1.3
 
 
+@pytest.mark.parametrize("random_state", range(3))
+def test_few_rows_that_may_be_exact_or_not(random_state):
+    random = np.random.default_rng(random_state)
+    X, new = np.linspace(-1, 1, 20)[:, None], random.uniform(-1, 1, (1000, 1))
+    y, new_y = (np.sin(8 * part[:, 0]) + random.normal(0, 0.07, len(part)) for part in (X, new))
+    model = SirenRegressor(n_estimators=8, random_state=random_state).fit(X, y)
+    mean, std = model.predict(new, return_std=True)
+    assert np.mean(np.abs(new_y - mean) < 1.96 * std) > 0.7
+
+
+def test_members_of_a_low_frequency_are_no_larger_than_the_targets():
+    X, y = np.linspace(-1, 1, 6)[:, None], np.random.default_rng(2).normal(size=6)
+    model = SirenRegressor(n_estimators=8, random_state=2).fit(X, y)
+    _, std = model.predict(np.linspace(-1, 1, 100)[:, None], return_std=True)
+    assert np.median(std) < 2 * y.std()
+
+
 def test_exact_rows_have_no_noise():
     X = np.random.default_rng(0).uniform(-1, 1, (100, 1))
     model = SirenRegressor(n_estimators=4, random_state=0).fit(X, truth(X))

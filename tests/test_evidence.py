@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skinr.evidence import NOISES, LinearModel
+from skinr.evidence import HARDLY_LESS, NOISES, LinearModel
 
 SEEDS = st.integers(0, 1000)
 NOISE = st.sampled_from([1e-4, 1e-2, 1.0])
@@ -47,6 +47,17 @@ def test_the_noise_is_the_most_probable_of_all_or_of_those_uphill(seed):
     few = model.most_probable_noise(None, 5)[0], model.most_probable_noise(len(NOISES) - 1, 5)[0]
     assert few[0] == int(np.argmax(evidences[:5]))
     assert few[1] < 5
+
+
+@given(SEEDS)
+def test_the_largest_noise_is_hardly_less_probable(seed):
+    model = model_of(seed)
+    total = np.array([model.evidence(model.scale * noise) for noise in NOISES]) * len(model.target)
+    best = int(np.argmax(total))
+    largest = model.largest_noise(best)
+    assert (total[best : largest + 1] >= total[best] - HARDLY_LESS - 1e-9).all()
+    assert largest + 1 == len(NOISES) or total[largest + 1] < total[best] - HARDLY_LESS + 1e-9
+    assert model.largest_noise(best, best + 1) == best
 
 
 @given(SEEDS, NOISE)

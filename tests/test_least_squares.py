@@ -95,6 +95,15 @@ def test_smooth_functions_to_eight_digits(name, random_state):
 
 
 @pytest.mark.accuracy
+@pytest.mark.parametrize("function", [np.square, np.exp])
+def test_a_handful_of_exact_rows(function):
+    X, new = (np.linspace(-1, 1, n)[:, None] for n in (6, 300))
+    y, truth = function(X[:, 0]), function(new[:, 0])
+    models = [SirenRegressor(random_state=random_state).fit(X, y) for random_state in range(5)]
+    assert np.median([1 - model.score(new, truth) for model in models]) < 0.01
+
+
+@pytest.mark.accuracy
 @pytest.mark.parametrize("noise", [0.03, 0.3])
 @pytest.mark.parametrize(("name", "n_features"), [("two sines", 1), ("pole", 1), ("product", 2)])
 def test_noise_is_not_memorised(name, n_features, noise):

@@ -85,7 +85,7 @@ def test_gaps_between_exact_rows_are_filled_by_low_frequencies(
 
 
 def test_the_evidence_of_those_that_were_tried_is_not_plainly_larger():
-    omegas = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
+    omegas = [0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
     rows = rows_of(60, noise=0.1)
     fit, chosen, _ = fit_most_probable(stack_of(omegas), [rows], 100, Monitor())
     fit.review()
