@@ -191,7 +191,6 @@ def may_begin_with_few(regressor: SirenRegressor, table: Table, solver: str, edg
         and regressor.omega_0 == "auto"
         and regressor.loss == "squared_error"
         and regressor.alpha == 0
-        and regressor.n_estimators == 1
         and table.X.size + table.y.size <= MAX_COPIED_SIZE
         and not _is_on_grid(table)
         and _few_rows_show(edge)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from skinr.evidence import TINY
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
+from skinr.members import fit_member
 from skinr.most_probable import descend, fit_most_probable, race
 from skinr.network import SirenStack
 from skinr.passes import evaluate
@@ -62,20 +64,21 @@ class Leftover(NamedTuple):
 
 @torch.no_grad()
 def begin_with_few(
-    stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
-) -> LeastSquaresFit | None:
-    """Fit a network to a few rows, unless they leave too much for the others to explain.
+    stack: SirenStack, tables: Sequence[JetRows], max_iter: int, monitor: Monitor
+) -> list[LeastSquaresFit]:
+    """Fit networks to a few rows, unless they leave too much for the others to explain.
 
     Where a few rows explain a table they determine its frequency as well, and what the others can
-    do is to average out more of the noise. Where the fit is interrupted, there will be no
-    better network.
+    do is to average out more of the noise. The members of an ensemble take frequency and noise from
+    the first. Where the fit is interrupted, there will be no better network than that.
 
     Parameters
     ----------
-    stack : SirenStack of K networks
-        Those that come into question, as they start, in float64 on the CPU, by ascending frequency.
-    rows : JetRows
-        Values alone, all known, at least three.
+    stack : SirenStack
+        As networks start, in float64 on the CPU: for each member those that come into question, by
+        ascending frequency.
+    tables : sequence of JetRows
+        What each member is to be fitted to: values alone, all known, at least three.
     max_iter : int
         Most steps.
     monitor : Monitor
@@ -83,24 +86,43 @@ def begin_with_few(
 
     Returns
     -------
-    fit : LeastSquaresFit or None
+    fits : list of LeastSquaresFit
+        None, one for each member, or that of the first where it was interrupted.
     """
+    n_candidates = len(stack) // len(tables)
+    candidates = SirenStack.join([stack.take(k) for k in range(n_candidates)])
+    first, chosen, interruption = _begin_first(candidates, tables[0], max_iter, monitor)
+    if first is None or interruption or len(tables) == 1:
+        return [] if first is None else [first]
+    found, fits = first.findings, [first]
+    for k, rows in enumerate(tables[1:], start=1):
+        start = stack.take(k * n_candidates + chosen)
+        few = _in_float64(_few_of(rows, SECOND_NUMBERS))
+        fit, interruption = fit_member(start, few, first, found, max_iter, monitor)
+        if interruption:
+            return [first]
+        fits.append(fit)
+    return fits
+
+
+def _begin_first(
+    stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
+) -> tuple[LeastSquaresFit | None, int, str | None]:
+    """Return the fit of one of several networks, which of them, and what interrupted it."""
     share = SECOND_NUMBERS / rows.targets.numel()
     rows = _in_float64(rows.thinned(MOST_WITNESSES))
-    first, second = (
-        rows.thinned(max(2, n_numbers // rows.targets.shape[2]))
-        for n_numbers in (FIRST_NUMBERS, SECOND_NUMBERS)
-    )
-    fits, best, interruption = race(stack, first, max_iter, monitor)
-    if interruption or descend(fits[best], max_iter, monitor):
-        return fits[best]
+    fits, best, interruption = race(stack, _few_of(rows, FIRST_NUMBERS), max_iter, monitor)
+    interruption = interruption or descend(fits[best], max_iter, monitor)
+    if interruption:
+        return fits[best], best, interruption
     left = leftover(fits[best].stack, rows)
     if not left.is_within(VARIANCE_TO_GO_ON, share**EXPONENT_TO_GO_ON):
-        return None
-    fit, _, interruption = fit_most_probable(stack, [second], max_iter, monitor)
+        return None, best, None
+    second = _few_of(rows, SECOND_NUMBERS)
+    fit, chosen, interruption = fit_most_probable(stack, [second], max_iter, monitor)
     most = min(MOST_RESIDUALS_TO_KEEP, share**EXPONENT_TO_KEEP)
     explains_rest = interruption or leftover(fit.stack, rows).is_within(VARIANCE_TO_KEEP, most)
-    return fit if explains_rest else None
+    return fit if explains_rest else None, chosen, interruption
 
 
 def leftover(stack: SirenStack, rows: JetRows) -> Leftover:
@@ -131,6 +153,10 @@ def leftover(stack: SirenStack, rows: JetRows) -> Leftover:
     variance = float((rows.targets[0] * rows.root_weight[0]).var(dim=0).sum())
     square = float(residual.square().sum(dim=1).mean())
     return Leftover(common / max(variance, TINY), common / max(square, TINY))
+
+
+def _few_of(rows: JetRows, n_numbers: int) -> JetRows:
+    return rows.thinned(max(2, n_numbers // rows.targets.shape[2]))
 
 
 def _in_float64(rows: JetRows) -> JetRows:

@@ -89,10 +89,13 @@ class Findings(NamedTuple):
         The c that :class:`LeastSquaresFit` describes, over the mean of the diagonal of S.
     close_enough : float
         A mean squared residual below which more steps are of no use.
+    variance : float
+        Mean variance that the prior gives the values.
     """
 
     noise: float
     close_enough: float
+    variance: float
 
 
 class Promise(NamedTuple):
@@ -150,14 +153,14 @@ class LeastSquaresFit:
         Logarithm of the probability of the targets as of the last :meth:`review`, in nats for each
         and but for a constant.
     merit : float
-        How well a network suits the targets, likewise: `evidence`, less half the logarithm of
-        :meth:`error_of_unseen` as far as that is plain. Both are those of the linearised model, and
-        promises until the fit is where that expects it to be: of one that has stopped elsewhere the
-        objective takes the place of the least one. The evidence is how well the rows predict
-        each other on average over all numbers of rows, the error how well all but one do ([6]_):
-        where rows are exact, few of them far apart, the evidence alone prefers networks of high
-        frequency that fill gaps badly. A handful of rows tells frequencies hardly apart: their
-        prior probability is in inverse proportion to them.
+        How well a network suits the targets, likewise: `evidence`, less half the logarithm of the
+        error of a number that all others predict, as far as that is plain. Both are those of the
+        linearised model, and promises until the fit is where that expects it to be: of one that has
+        stopped elsewhere the objective takes the place of the least one. The evidence is how well
+        the rows predict each other on average over all numbers of rows, the error how well all but
+        one do ([6]_): where rows are exact, few of them far apart, the evidence alone prefers
+        networks of high frequency that fill gaps badly. A handful of rows tells frequencies hardly
+        apart: their prior probability is in inverse proportion to them.
     merits : list of float
         That of each review.
 
@@ -254,9 +257,12 @@ class LeastSquaresFit:
         """Return the c that as many numbers of the same table are expected to have."""
         return self._noise * float((len(self._numbers) / n_numbers) ** POWER_OF_NOISE)
 
-    def variance_of_functions(self) -> float:
-        """Return the mean variance that the prior gives the values."""
-        return self._explain().variance * self._model.scale
+    @property
+    def findings(self) -> Findings:
+        """What this fit has found out, as of the last :meth:`review`."""
+        explanation = self._explain()
+        close_enough = (CLOSE_ENOUGH * explanation.error_of_unseen) ** 2
+        return Findings(self.noise, close_enough, explanation.variance * self._model.scale)
 
     def noise_of_outputs(self) -> Tensor:
         """Return the standard deviation (p,) of the noise of each output, at weight 1."""
@@ -264,10 +270,6 @@ class LeastSquaresFit:
         noise = self._explain().noise_of_outputs(self._numbers.known % n_known, n_known)
         n_outputs = self.stack.architecture.n_outputs
         return noise.new_zeros(n_outputs).index_copy_(0, self._numbers.outputs, noise)
-
-    def error_of_unseen(self) -> float:
-        """Return the root mean square of what is missed of a number that all others predict."""
-        return self._explain().error_of_unseen
 
     def expect_noise(self) -> None:
         """Take the largest noise that is hardly less probable than the one that was found."""

@@ -10,16 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skinr.evidence import TINY
 from skinr.jet_rows import JetRows
-from skinr.least_squares import CLOSE_ENOUGH, Findings, LeastSquaresFit
-from skinr.most_probable import descend, fit_most_probable
+from skinr.members import fit_member, go_on
+from skinr.most_probable import fit_most_probable
 from skinr.network import SirenStack
-from skinr.passes import evaluate
 from skinr.training import History, Monitor
-
-MOST_WIDENED = 100
-"""Times an output weight."""
 
 
 @torch.no_grad()
@@ -81,18 +76,15 @@ def fit_posterior(
     rows = stages[0]
     first.expect_noise()
     noise = first.noise_of_outputs()
-    found = Findings(first.noise, (CLOSE_ENOUGH * first.error_of_unseen()) ** 2)
-    variance = first.variance_of_functions()
+    found = first.findings
     members: list[SirenStack] = []
     for k, targets in enumerate(_perturbed(rows, noise, generators)):
         own = rows._replace(targets=targets)
         if k == 0:
-            fit = LeastSquaresFit(first.stack.take(0), own, found, anchor=first.anchor)
+            fit, interruption = go_on(first, own, found, max_iter, monitor)
         else:
             start = stack.take(k * n_candidates + chosen)
-            _resize(start, rows, variance)
-            fit = LeastSquaresFit(start, own, found)
-        interruption = descend(fit, max_iter, monitor)
+            fit, interruption = fit_member(start, own, first, found, max_iter, monitor)
         if not (interruption and members):
             members.append(fit.stack)
         if interruption:
@@ -101,14 +93,6 @@ def fit_posterior(
     if len(members) == 1:
         return first.stack, history, None
     return SirenStack.join(members), history, noise.numpy()
-
-
-def _resize(start: SirenStack, rows: JetRows, variance: float) -> None:
-    """Scale output weights so that functions are as large as that, or as the targets."""
-    expected = rows.targets[0].square().mean(dim=0).clamp_max(variance)
-    present = evaluate(start, rows.coordinates[None])[0].square().mean(dim=0)
-    weight, _ = start.layers(start.parameters)[-1]
-    weight *= (expected / present.clamp_min(TINY)).sqrt().clamp_max(MOST_WIDENED)
 
 
 def _perturbed(rows: JetRows, noise: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -209,15 +209,22 @@ def prepare(
     )
 
 
-def refined(regressor: SirenRegressor, problem: Problem, few: LeastSquaresFit) -> Problem:
-    """Return a problem that goes on from a fit to a few rows, and minimises what that does."""
+def refined(regressor: SirenRegressor, problem: Problem, few: Sequence[LeastSquaresFit]) -> Problem:
+    """Return a problem that goes on from fits to a few rows, and minimises what they do.
+
+    Of the first network alone, where there are no fits of the others.
+    """
     n_rows, present = problem.rows.n_rows, problem.stack.parameters
-    stack = few.stack.to(present.device, present.dtype)
-    anchor = few.anchor.to(present.device, present.dtype)
+    stack = SirenStack.join([fit.stack for fit in few]).to(present.device, present.dtype)
+    anchor = torch.cat([fit.anchor for fit in few]).to(present.device, present.dtype)
     rate = peak_rate(regressor, stack, problem.layout, problem.solver, n_rows=n_rows)
-    alpha = 2 * few.noise_of(n_rows * problem.layout.n_outputs)
-    objective = Objective(stack, regressor.loss, alpha, anchor)
-    return problem._replace(stack=stack, objective=objective, rate=rate)
+    alphas = [2 * fit.noise_of(n_rows * problem.layout.n_outputs) for fit in few]
+    objective = Objective(stack, regressor.loss, alphas, anchor)
+    problem = problem._replace(stack=stack, objective=objective, rate=rate)
+    if len(few) == len(problem.generators):
+        return problem
+    rows = problem.copied_rows.of_network(0)
+    return problem._replace(rows=rows, unseen=None, generators=problem.generators[:1])
 
 
 def _validate_rows(

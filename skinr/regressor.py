@@ -679,10 +679,11 @@ class SirenRegressor(
         self, problem: Problem, candidates: SirenStack, interruption: Interruption
     ) -> Problem:
         """Begin with a few rows, where they explain the table."""
-        rows = problem.objective.jet_rows(problem.copied_rows)
+        rows = problem.copied_rows
+        tables = [problem.objective.jet_rows(rows.of_network(k)) for k in range(len(problem.stack))]
         monitor = Monitor(interruption=interruption)
-        fit = begin_with_few(candidates, rows, self.max_iter, monitor)
-        return problem if fit is None else refined(self, problem, fit)
+        few = begin_with_few(candidates, tables, self.max_iter, monitor)
+        return refined(self, problem, few) if few else problem
 
     def _validate_coordinates(self, X: ArrayLike) -> Values:
         check_is_fitted(self)

@@ -192,6 +192,10 @@ class TrainingRows(NamedTuple):
         """Number of rows of each network, the longest set's where they differ."""
         return (self.coordinates if self.own is None else self.own).shape[1]
 
+    def of_network(self, k: int) -> TrainingRows:
+        """Return the rows that a network is fitted to, of those that all have in common."""
+        return self if self.own is None else self._at(self.own[k : k + 1])
+
     def chunks(self) -> Iterator[TrainingRows]:
         """Yield all rows, without what is implied, some at a time."""
         for chunk in gen_batches(self.coordinates.shape[1], CHUNK_SIZE):
