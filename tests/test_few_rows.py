@@ -89,10 +89,39 @@ def test_what_few_rows_do_not_show_is_fitted_as_ever():
 
 
 @pytest.mark.accuracy
-def test_units_weights_and_outputs():
+def test_ensembles_do_not_memorise_noise_either():
+    X, y = table(smooth, noise=1.5)
+    options = {**OPTIONS, "n_estimators": 3}
+    begun = SirenRegressor(**options).fit(X, y)
+    anew = SirenRegressor(**options, solver="soap").fit(X, y)
+    assert unexplained(begun) < 0.2 * unexplained(anew)
+    random = np.random.default_rng(2)
+    new = random.uniform(-0.98, 0.98, (2000, 2))
+    mean, std = begun.predict(new, return_std=True)
+    inside = np.abs(smooth(new) + 1.5 * random.normal(size=2000) - mean) < 1.96 * std
+    assert 0.9 < inside.mean() < 0.98
+    assert begun.noise_[0] == pytest.approx(1.5, rel=0.1)
+
+
+def test_an_interrupted_ensemble_is_its_first_network(monkeypatch):
+    looks = itertools.count()
+    reason = property(lambda _: "a test" if next(looks) > 40 else None)
+    monkeypatch.setattr(Interruption, "reason", reason)
+    X, y = table(smooth)
+    with pytest.warns(ConvergenceWarning, match="a test"):
+        model = SirenRegressor(**OPTIONS, n_estimators=3).fit(X, y)
+    assert unexplained(model) < 0.1
+    with pytest.raises(ValueError, match="before the second of n_estimators=3"):
+        model.predict(X, return_std=True)
+
+
+@pytest.mark.accuracy
+@pytest.mark.parametrize("ensemble", [{}, {"n_estimators": 2, "early_stopping": True}])
+def test_units_weights_and_outputs(ensemble):
     X, y = table(smooth, noise=0.3)
     y = np.column_stack([1e6 * y, y - 1e3])
-    model = SirenRegressor(**OPTIONS).fit(1e-5 * X, y, sample_weight=np.full(len(X), 3.0))
+    model = SirenRegressor(**OPTIONS, **ensemble)
+    model.fit(1e-5 * X, y, sample_weight=np.full(len(X), 3.0))
     truth = np.column_stack([1e6 * smooth(X), smooth(X) - 1e3])
     assert model.score(1e-5 * X, truth) > 0.95
 

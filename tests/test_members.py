@@ -1,0 +1,47 @@
+import torch
+
+from skinr.jet_rows import JetRows
+from skinr.least_squares import LeastSquaresFit
+from skinr.members import fit_member
+from skinr.most_probable import descend
+from skinr.network import Architecture, SirenStack
+from skinr.passes import evaluate
+from skinr.training import Monitor
+
+X = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
+
+
+def rows_of(values):
+    return JetRows(X, values[None], torch.ones_like(values)[None])
+
+
+def network(seed):
+    draw = [torch.Generator().manual_seed(seed)]
+    architecture = Architecture(1, (32, 32), 1)
+    return SirenStack.initialize(architecture, [4.0], [4.0], draw, dtype=torch.float64)
+
+
+def first_fit(rows):
+    fit = LeastSquaresFit(network(0), rows)
+    descend(fit, 100, Monitor())
+    fit.review()
+    return fit
+
+
+def test_a_member_is_a_network_of_its_own():
+    rows = rows_of((5 * X).sin())
+    first = first_fit(rows)
+    member, _ = fit_member(network(1), rows, first, first.findings, 100, Monitor())
+    far = torch.tensor([[[2.0]]], dtype=torch.float64)
+    assert member.loss < 1e-4
+    assert (evaluate(member.stack, far) - evaluate(first.stack, far)).abs() > 1e-3
+
+
+def test_a_member_that_does_not_find_the_function_goes_on_from_the_first():
+    first = first_fit(rows_of((5 * X).sin()))
+    own = rows_of((5 * X).sin() + 0.1 * X)
+    stuck = network(1)
+    stuck.parameters.zero_()
+    member, _ = fit_member(stuck, own, first, first.findings, 100, Monitor())
+    assert member.loss < 1e-4
+    assert torch.equal(member.anchor, first.anchor)
