@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from math import sqrt
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from skinr.evidence import TINY
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
-from skinr.members import fit_member
+from skinr.members import fit_members
 from skinr.most_probable import descend, fit_most_probable, race
 from skinr.network import SirenStack
 from skinr.passes import evaluate
@@ -68,7 +68,7 @@ class Leftover(NamedTuple):
 
 @torch.no_grad()
 def begin_with_few(
-    stack: SirenStack, tables: Sequence[JetRows], max_iter: int, monitor: Monitor
+    stack: SirenStack, n_members: int, tables: Iterator[JetRows], max_iter: int, monitor: Monitor
 ) -> list[LeastSquaresFit]:
     """Fit networks to a few rows, unless they leave too much for the others to explain.
 
@@ -81,7 +81,8 @@ def begin_with_few(
     stack : SirenStack
         As networks start, in float64 on the CPU: for each member those that come into question, by
         ascending frequency.
-    tables : sequence of JetRows
+    n_members : int
+    tables : iterator of JetRows
         What each member is to be fitted to: values alone, all known, at least three.
     max_iter : int
         Most steps.
@@ -93,20 +94,15 @@ def begin_with_few(
     fits : list of LeastSquaresFit
         None, one for each member, or that of the first where it was interrupted.
     """
-    n_candidates = len(stack) // len(tables)
+    n_candidates = len(stack) // n_members
     candidates = SirenStack.join([stack.take(k) for k in range(n_candidates)])
-    first, chosen, interruption = _begin_first(candidates, tables[0], max_iter, monitor)
-    if first is None or interruption or len(tables) == 1:
+    first, chosen, interruption = _begin_first(candidates, next(tables), max_iter, monitor)
+    if first is None or interruption or n_members == 1:
         return [] if first is None else [first]
-    found, fits = first.findings, [first]
-    for k, rows in enumerate(tables[1:], start=1):
-        start = stack.take(k * n_candidates + chosen)
-        few = _in_float64(_few_of(rows, NUMBERS_OF_OTHERS))
-        fit, interruption = fit_member(start, few, first, found, max_iter, monitor)
-        if interruption:
-            return [first]
-        fits.append(fit)
-    return fits
+    starts = [stack.take(k * n_candidates + chosen) for k in range(1, n_members)]
+    few = [_in_float64(_few_of(rows, NUMBERS_OF_OTHERS)) for rows in tables]
+    others, interruption = fit_members(starts, few, first, max_iter, monitor)
+    return [first] if interruption else [first, *others]
 
 
 def _begin_first(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from skinr.evidence import TINY
@@ -10,6 +12,7 @@ from skinr.least_squares import Findings, LeastSquaresFit
 from skinr.most_probable import descend
 from skinr.network import SirenStack
 from skinr.passes import evaluate
+from skinr.threads import count_threads, map_in_threads
 from skinr.training import Monitor
 
 MOST_WIDENED = 100
@@ -20,51 +23,66 @@ MOST_LOSS, MOST_LOST = 3.0, 0.01
 the mean squared target besides: what a member leaves that has found the function."""
 
 
-@torch.no_grad()
-def fit_member(
-    start: SirenStack,
-    rows: JetRows,
+def fit_members(
+    starts: Sequence[SirenStack | None],
+    tables: Sequence[JetRows],
     first: LeastSquaresFit,
-    found: Findings,
     max_iter: int,
     monitor: Monitor,
-) -> tuple[LeastSquaresFit, str | None]:
-    """Fit another network to a table that one has been fitted to.
+) -> tuple[list[LeastSquaresFit], str | None]:
+    """Fit networks to a table that one has been fitted to, some side by side.
 
-    Output weights are scaled so that its initial function is as large as the prior expects, or as
-    the targets. A network of low frequency does not find a fast oscillation from everywhere: where
-    this one does not, it is the first that goes on.
+    Output weights are scaled so that initial functions are as large as the prior expects, or as the
+    targets. A network of low frequency does not find a fast oscillation from everywhere: where one
+    does not, the first goes on in its place.
 
     Parameters
     ----------
-    start : SirenStack
+    starts : sequence of SirenStack or None
         Of one network, as it starts, of the frequency that the first one has; updated in place.
-    rows : JetRows
+        None is the first one, which goes on.
+    tables : sequence of JetRows
+        What each is fitted to.
     first : LeastSquaresFit
-    found : Findings
-        Of the first one.
     max_iter : int
         Most steps.
     monitor : Monitor
 
     Returns
     -------
-    fit : LeastSquaresFit
+    fits : list of LeastSquaresFit
+        Those that were done.
     interruption : str or None
+        What interrupted the others.
     """
-    _resize(start, rows, found.variance)
-    fit = LeastSquaresFit(start, rows, found)
-    interruption = descend(fit, max_iter, monitor)
-    power = float((rows.targets * rows.root_weight).square().mean())
-    if interruption or fit.loss <= MOST_LOSS * first.loss + MOST_LOST * power:
-        return fit, interruption
-    return go_on(first, rows, found, max_iter, monitor)
+    found = first.findings
+
+    def fit(task: tuple[SirenStack | None, JetRows]) -> tuple[LeastSquaresFit, str | None]:
+        return _fit_member(*task, first, found, max_iter, monitor)
+
+    tasks = list(zip(starts, tables, strict=True))
+    results = map_in_threads(fit, tasks, count_threads())
+    interruptions = [interruption for _, interruption in results if interruption]
+    fits = [fit for fit, interruption in results if not interruption]
+    return fits, interruptions[0] if interruptions else None
 
 
-def go_on(
-    first: LeastSquaresFit, rows: JetRows, found: Findings, max_iter: int, monitor: Monitor
+@torch.no_grad()
+def _fit_member(
+    start: SirenStack | None,
+    rows: JetRows,
+    first: LeastSquaresFit,
+    found: Findings,
+    max_iter: int,
+    monitor: Monitor,
 ) -> tuple[LeastSquaresFit, str | None]:
-    """Fit the first network to rows of a member, from where it is."""
+    if start is not None:
+        _resize(start, rows, found.variance)
+        fit = LeastSquaresFit(start, rows, found)
+        interruption = descend(fit, max_iter, monitor)
+        power = float((rows.targets * rows.root_weight).square().mean())
+        if interruption or fit.loss <= MOST_LOSS * first.loss + MOST_LOST * power:
+            return fit, interruption
     fit = LeastSquaresFit(first.stack.take(0), rows, found, anchor=first.anchor)
     return fit, descend(fit, max_iter, monitor)
 

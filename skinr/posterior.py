@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skinr.jet_rows import JetRows
-from skinr.members import fit_member, go_on
+from skinr.members import fit_members
 from skinr.most_probable import fit_most_probable
 from skinr.network import SirenStack
 from skinr.training import History, Monitor
@@ -33,7 +33,8 @@ def fit_posterior(
     draws from the posterior ([1]_, section 3; [2]_, section 3). Away from the rows they keep to
     their initial functions, which are therefore made as large as the evidence expects functions to
     be, up to the targets ([3]_, section 2). The noise sums to 0 over the members, so that their
-    mean, the prediction, is not disturbed by it. The first network goes on from where it is.
+    mean, the prediction, is not disturbed by it. The first network goes on from where it is, and
+    takes the place of one that does not find the function.
 
     Parameters
     ----------
@@ -76,23 +77,13 @@ def fit_posterior(
     rows = stages[0]
     first.expect_noise()
     noise = first.noise_of_outputs()
-    found = first.findings
-    members: list[SirenStack] = []
-    for k, targets in enumerate(_perturbed(rows, noise, generators)):
-        own = rows._replace(targets=targets)
-        if k == 0:
-            fit, interruption = go_on(first, own, found, max_iter, monitor)
-        else:
-            start = stack.take(k * n_candidates + chosen)
-            fit, interruption = fit_member(start, own, first, found, max_iter, monitor)
-        if not (interruption and members):
-            members.append(fit.stack)
-        if interruption:
-            break
+    starts = [stack.take(k * n_candidates + chosen) for k in range(1, len(generators))]
+    tables = [rows._replace(targets=own) for own in _perturbed(rows, noise, generators)]
+    members, interruption = fit_members([None, *starts], tables, first, max_iter, monitor)
     history = history._replace(interruption=interruption)
-    if len(members) == 1:
+    if len(members) < 2:
         return first.stack, history, None
-    return SirenStack.join(members), history, noise.numpy()
+    return SirenStack.join([fit.stack for fit in members]), history, noise.numpy()
 
 
 def _perturbed(rows: JetRows, noise: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

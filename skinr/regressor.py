@@ -110,10 +110,10 @@ class SirenRegressor(
         than 100 times); "soap" for values of 2048 rows and more, in 1000 updates and more, of 16
         rows and more for each unit of the widest layer (inputs and outputs are layers here); and
         "adam" elsewhere. Before "soap" it fits 300, then 2000 numbers by "lm", unless rows are
-        pixels, `loss`, `alpha`, `omega_0` or `n_estimators` are not the default ones, or the
-        residuals of neighbouring rows have more in common than noise has, the less the more rows
-        there are: then the network starts anew. Otherwise "soap" goes on from there, and holds the
-        weights near their initial values as "lm" did.
+        pixels, `loss`, `alpha` or `omega_0` are not the default ones, or the residuals of
+        neighbouring rows have more in common than noise has, the less the more rows there are: then
+        the network starts anew. Otherwise "soap" goes on from there, and holds the weights near
+        their initial values as "lm" did.
 
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
         For "adam" and "soap", like all that concerns rates and batches: how the rate changes over
@@ -181,10 +181,10 @@ class SirenRegressor(
     n_estimators : int, default=1
         Number of networks whose mean is the function. With two or more, :meth:`predict` has error
         bars; 8 are a good number. They differ in their initial weights and in the order of the
-        rows. For "lm" each is fitted to targets with noise of the size that the rows show added to
-        them, as a draw from a posterior. For "adam" and "soap" each pair leaves out a tenth of the
-        rows, 2000 at most, by which the noise is estimated; with `early_stopping` it is by those
-        that this holds out.
+        rows, and where least squares choose `omega_0`, take it from the first. For "lm" each is
+        fitted to targets with noise of the size that the rows show added to them, as a draw from a
+        posterior. For "adam" and "soap" each pair leaves out a tenth of the rows, 2000 at most, by
+        which the noise is estimated; with `early_stopping` it is by those that this holds out.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the units of the previous one.
@@ -679,10 +679,10 @@ class SirenRegressor(
         self, problem: Problem, candidates: SirenStack, interruption: Interruption
     ) -> Problem:
         """Begin with a few rows, where they explain the table."""
-        rows = problem.copied_rows
-        tables = [problem.objective.jet_rows(rows.of_network(k)) for k in range(len(problem.stack))]
+        rows, n_members = problem.copied_rows, len(problem.stack)
+        tables = (problem.objective.jet_rows(rows.of_network(k)) for k in range(n_members))
         monitor = Monitor(interruption=interruption)
-        few = begin_with_few(candidates, tables, self.max_iter, monitor)
+        few = begin_with_few(candidates, n_members, tables, self.max_iter, monitor)
         return refined(self, problem, few) if few else problem
 
     def _validate_coordinates(self, X: ArrayLike) -> Values:

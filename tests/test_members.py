@@ -2,7 +2,7 @@ import torch
 
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
-from skinr.members import fit_member
+from skinr.members import fit_members
 from skinr.most_probable import descend
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
@@ -31,7 +31,7 @@ def first_fit(rows):
 def test_a_member_is_a_network_of_its_own():
     rows = rows_of((5 * X).sin())
     first = first_fit(rows)
-    member, _ = fit_member(network(1), rows, first, first.findings, 100, Monitor())
+    (member,), _ = fit_members([network(1)], [rows], first, 100, Monitor())
     far = torch.tensor([[[2.0]]], dtype=torch.float64)
     assert member.loss < 1e-4
     assert (evaluate(member.stack, far) - evaluate(first.stack, far)).abs() > 1e-3
@@ -42,6 +42,6 @@ def test_a_member_that_does_not_find_the_function_goes_on_from_the_first():
     own = rows_of((5 * X).sin() + 0.1 * X)
     stuck = network(1)
     stuck.parameters.zero_()
-    member, _ = fit_member(stuck, own, first, first.findings, 100, Monitor())
+    (member,), _ = fit_members([stuck], [own], first, 100, Monitor())
     assert member.loss < 1e-4
     assert torch.equal(member.anchor, first.anchor)

@@ -93,7 +93,7 @@ def summarise(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--states", type=int, default=2)
-    parser.add_argument("--functions", type=int, default=len(FUNCTIONS), help="the first so many")
+    parser.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=list(FUNCTIONS))
     parser.add_argument("--rows", type=int, nargs="+", help="instead of two sizes each")
     parser.add_argument("--json", help="where to write the figures")
     options = parser.parse_args()
@@ -102,7 +102,7 @@ def main():
     rows = []
     for state in range(options.states):
         for condition in CONDITIONS:
-            for name in list(FUNCTIONS)[: options.functions]:
+            for name in options.functions:
                 for n_rows in options.rows or SIZES[n_variables(name)]:
                     row = measure(name, n_rows, condition, state)
                     rows.append({"function": name, "rows": n_rows, "condition": condition, **row})
