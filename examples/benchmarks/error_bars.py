@@ -85,7 +85,7 @@ def summarise(rows):
             if key == OURS:
                 width = np.median([row[OURS]["width"] / row[PEER]["width"] for row in chosen])
                 cost = [row["cost"] for row in chosen]
-                at_300 = [row["cost"] for row in chosen if row["rows"] == 300]
+                at_300 = [row["cost"] for row in chosen if row["rows"] == 300] or [np.nan]
                 print(f"{width:>18.2f}{np.median(cost):>18.1f}{np.median(at_300):>8.1f}", end="")
                 print(f"{max(cost):>7.1f}")
 
