@@ -55,7 +55,7 @@ def test_features_and_outputs_are_layers_to_soap(surface):
         ({"omega_0": 5.0}, False),
         ({"loss": "huber"}, False),
         ({"alpha": 0.1}, False),
-        ({"n_estimators": 2}, False),
+        ({"n_estimators": 2}, True),
         ({"max_iter": 999}, False),
         ({"hidden_layer_sizes": 256}, False),
     ],
