@@ -13,7 +13,7 @@ from torch import Tensor
 from skinr.evidence import TINY
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
-from skinr.members import fit_members
+from skinr.members import candidates_of_members, fit_members
 from skinr.most_probable import descend, fit_most_probable, race
 from skinr.network import SirenStack
 from skinr.passes import evaluate
@@ -92,14 +92,14 @@ def begin_with_few(
     Returns
     -------
     fits : list of LeastSquaresFit
-        None, one for each member, or that of the first where it was interrupted.
+        One for each member; of the first alone, where something interrupts; empty, where the few
+        leave too much.
     """
-    n_candidates = len(stack) // n_members
-    candidates = SirenStack.join([stack.take(k) for k in range(n_candidates)])
-    first, chosen, interruption = _begin_first(candidates, next(tables), max_iter, monitor)
+    candidates = candidates_of_members(stack, n_members)
+    first, chosen, interruption = _begin_first(candidates[0], next(tables), max_iter, monitor)
     if first is None or interruption or n_members == 1:
         return [] if first is None else [first]
-    starts = [stack.take(k * n_candidates + chosen) for k in range(1, n_members)]
+    starts = [own.take(chosen) for own in candidates[1:]]
     few = [_in_float64(_few_of(rows, NUMBERS_OF_OTHERS)) for rows in tables]
     others, interruption = fit_members(starts, few, first, max_iter, monitor)
     return [first] if interruption else [first, *others]

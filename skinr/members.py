@@ -23,6 +23,15 @@ MOST_LOSS, MOST_LOST = 3.0, 0.01
 the mean squared target besides: what a member leaves that has found the function."""
 
 
+def candidates_of_members(stack: SirenStack, n_members: int) -> list[SirenStack]:
+    """Return for each member the networks of which one is chosen, which a stack has in a row."""
+    n_each = len(stack) // n_members
+    return [
+        SirenStack.join([stack.take(k) for k in range(begin, begin + n_each)])
+        for begin in range(0, len(stack), n_each)
+    ]
+
+
 def fit_members(
     starts: Sequence[SirenStack | None],
     tables: Sequence[JetRows],

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skinr.jet_rows import JetRows
-from skinr.members import fit_members
+from skinr.members import candidates_of_members, fit_members
 from skinr.most_probable import fit_most_probable
 from skinr.network import SirenStack
 from skinr.training import History, Monitor
@@ -68,16 +68,15 @@ def fit_posterior(
     .. [3] Osband, Aslanides, Cassirer. Randomized Prior Functions for Deep Reinforcement Learning.
        NeurIPS 2018. arXiv:1806.03335.
     """
-    n_candidates = len(stack) // len(generators)
-    candidates = SirenStack.join([stack.take(k) for k in range(n_candidates)])
-    first, chosen, interruption = fit_most_probable(candidates, stages, max_iter, monitor)
+    candidates = candidates_of_members(stack, len(generators))
+    first, chosen, interruption = fit_most_probable(candidates[0], stages, max_iter, monitor)
     history = first.history(interruption)
     if len(generators) == 1 or interruption:
         return first.stack, history, None
     rows = stages[0]
     first.expect_noise()
     noise = first.noise_of_outputs()
-    starts = [stack.take(k * n_candidates + chosen) for k in range(1, len(generators))]
+    starts = [own.take(chosen) for own in candidates[1:]]
     tables = [rows._replace(targets=own) for own in _perturbed(rows, noise, generators)]
     members, interruption = fit_members([None, *starts], tables, first, max_iter, monitor)
     history = history._replace(interruption=interruption)

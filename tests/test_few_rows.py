@@ -103,18 +103,6 @@ def test_ensembles_do_not_memorise_noise_either():
     assert begun.noise_[0] == pytest.approx(1.5, rel=0.1)
 
 
-def test_an_interrupted_ensemble_is_its_first_network(monkeypatch):
-    looks = itertools.count()
-    reason = property(lambda _: "a test" if next(looks) > 40 else None)
-    monkeypatch.setattr(Interruption, "reason", reason)
-    X, y = table(smooth)
-    with pytest.warns(ConvergenceWarning, match="a test"):
-        model = SirenRegressor(**OPTIONS, n_estimators=3).fit(X, y)
-    assert unexplained(model) < 0.1
-    with pytest.raises(ValueError, match="before the second of n_estimators=3"):
-        model.predict(X, return_std=True)
-
-
 @pytest.mark.accuracy
 @pytest.mark.parametrize("ensemble", [{}, {"n_estimators": 2, "early_stopping": True}])
 def test_units_weights_and_outputs(ensemble):
@@ -134,14 +122,16 @@ def test_time_ends_it_with_a_model():
     assert np.isfinite(model.predict(X)).all()
 
 
-def test_an_interrupted_beginning_is_kept(monkeypatch):
+@pytest.mark.parametrize("n_estimators", [1, 3])
+def test_an_interrupted_beginning_is_kept(monkeypatch, n_estimators):
     looks = itertools.count()
     reason = property(lambda _: "a test" if next(looks) > 40 else None)
     monkeypatch.setattr(Interruption, "reason", reason)
     X, y = table(smooth)
     with pytest.warns(ConvergenceWarning, match="a test"):
-        model = SirenRegressor(**OPTIONS).fit(X, y)
+        model = SirenRegressor(**OPTIONS, n_estimators=n_estimators).fit(X, y)
     assert unexplained(model) < 0.1
+    assert model.noise_ is None
 
 
 @pytest.mark.accuracy
