@@ -28,6 +28,10 @@ from skinr.training import STEP_BACK_FACTOR, History, Monitor, train
 CACHE_BYTES = 2**23
 """Memory of a stack on a CPU: what stays in its caches, also where others use them too."""
 
+THREAD_BYTES = 2**21
+"""Memory of a stack on a CPU that is worth a thread of Python. With smaller ones such threads wait
+for each other, and torch's do better."""
+
 SHARE_OF_MEMORY = 0.8
 """Share of a GPU's free memory that a stack may take."""
 
@@ -107,7 +111,9 @@ class Run(NamedTuple):
 def advance(runs: list[Run], first: int, last: int) -> list[Run]:
     """Do the updates from `first` to `last`, in stacks that suit the memory and the threads."""
     memory = _memory_of_a_stack(runs[0].stack.parameters.device)
-    most, n_threads = max(1, memory // runs[0].n_bytes), runs[0].fit.n_threads
+    n_bytes = runs[0].n_bytes
+    most = max(1, memory // n_bytes)
+    n_threads = max(1, min(runs[0].fit.n_threads, len(runs) * n_bytes // THREAD_BYTES))
     n_stacks = n_threads * ceil(len(runs) / (n_threads * most))
     parts = gen_batches(len(runs), ceil(len(runs) / n_stacks))
     advance = partial(_advance_or_halve, first=first, last=last)

@@ -15,6 +15,7 @@ from skinr.interruption import Interruption
 from skinr.threads import MOST_THREADS, count_threads, map_in_threads
 
 OMEGAS = {"omega_0": [2.0, 6.0, 12.0]}
+WIDE = (128, 128, 128)
 
 
 @pytest.fixture(autouse=True)
@@ -89,8 +90,13 @@ def search(table, regressor, **parameters):
 @pytest.mark.parametrize("racing", [False, True])
 @pytest.mark.parametrize(
     "regressor",
-    [small(), small(early_stopping=True), small(solver="lm", max_iter=20)],
-    ids=["stack", "one by one", "least squares"],
+    [
+        small(hidden_layer_sizes=WIDE),
+        small(),
+        small(early_stopping=True),
+        small(solver="lm", max_iter=20),
+    ],
+    ids=["stacks", "one stack", "one by one", "least squares"],
 )
 def test_a_search_in_threads_comes_to_the_same(chirp, regressor, racing):
     found = search(chirp, regressor, racing=racing)
@@ -102,7 +108,12 @@ def test_a_search_in_threads_comes_to_the_same(chirp, regressor, racing):
     assert found.best_params_ == expected.best_params_
 
 
-def test_a_stack_is_divided_among_the_threads(chirp, monkeypatch):
+@pytest.mark.parametrize(
+    ("hidden_layer_sizes", "expected"), [(WIDE, [(3, 1), (3, 1)]), ((16,), [(6, 2)])]
+)
+def test_a_large_stack_is_divided_among_the_threads(
+    chirp, monkeypatch, hidden_layer_sizes, expected
+):
     train, sizes = skinr.stacks.train, []
 
     def counting(stack, *args, **kwargs):
@@ -111,9 +122,9 @@ def test_a_stack_is_divided_among_the_threads(chirp, monkeypatch):
 
     monkeypatch.setattr(skinr.stacks, "train", counting)
     torch.set_num_threads(2)
-    search(chirp, small(device="cpu"), refit=False)
+    search(chirp, small(hidden_layer_sizes=hidden_layer_sizes, device="cpu"), refit=False)
     torch.set_num_threads(4)
-    assert sizes == [(3, 1), (3, 1)]
+    assert sizes == expected
 
 
 def test_a_failing_fit_leaves_the_others_alone(chirp):
@@ -126,7 +137,12 @@ def test_a_failing_fit_leaves_the_others_alone(chirp):
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_all_threads(chirp, early_stopping):
-    endless = small(early_stopping=early_stopping, max_iter=1_000_000, n_iter_no_change=1_000_000)
+    endless = small(
+        hidden_layer_sizes=WIDE,
+        early_stopping=early_stopping,
+        max_iter=1_000_000,
+        n_iter_no_change=1_000_000,
+    )
     start, n_before = monotonic(), threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         search(chirp, endless)
