@@ -145,6 +145,7 @@ def main():
     choices = {
         network: compare_choices(network, options.max_iter, options.searches)
         for network in CHOOSING
+        if network in options.networks and options.searches
     }
     write_json(options.json, {"speed": speed, "choices": choices})
 
