@@ -31,10 +31,13 @@ class JetRows(NamedTuple):
 
     def thinned(self, n_rows: int) -> JetRows:
         """Return so many rows, drawn at random, always the same ones; all as they are of fewer."""
-        if len(self.coordinates) <= n_rows:
-            return self
+        return self if len(self.coordinates) <= n_rows else self.parted(n_rows)[0]
+
+    def parted(self, n_rows: int) -> tuple[JetRows, JetRows]:
+        """Return so many rows, those of :meth:`thinned`, and the others."""
         draw = torch.Generator().manual_seed(0)
-        return self._take(torch.randperm(len(self.coordinates), generator=draw)[:n_rows])
+        order = torch.randperm(len(self.coordinates), generator=draw)
+        return self._take(order[:n_rows]), self._take(order[n_rows:])
 
     def with_few_outputs(self, n_numbers: int) -> JetRows:
         """Return the rows, of which so many outputs are known as have at most so many numbers.

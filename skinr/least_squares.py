@@ -286,6 +286,24 @@ class LeastSquaresFit:
         fit.review()
         return fit
 
+    def of_another(self, stack: SirenStack, rows: JetRows) -> LeastSquaresFit:
+        """Return the fit of another network to the same rows, which takes no more for noise."""
+        fit = LeastSquaresFit(stack, rows)
+        fit._noise_index = self._noise_index
+        fit._promise = self._promise._replace(n_noises=1 + (self._noise_index or 0))
+        return fit
+
+    def missed(self, rows: JetRows) -> float:
+        """Return the mean squared residual of other rows, as a share of their mean square."""
+        numbers = Numbers(rows)
+        loss = evaluate_network(self.stack, numbers, self.stack.parameters).loss
+        return loss / max(numbers.power, TINY)
+
+    @property
+    def misfit(self) -> float:
+        """That of its own rows."""
+        return self.loss / max(self._power, TINY)
+
     def review(self) -> None:
         """Take the noise that has been found, or that of the largest evidence, as of now."""
         if self._reviewed_at == len(self.losses):

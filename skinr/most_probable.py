@@ -35,6 +35,16 @@ MOST_FAILURES = 2
 """Networks in a row that are not better than the best one, after which no more are tried."""
 
 
+MOST_MISSED = 0.05
+"""Share of the power of other rows that a network may miss, with which one is content."""
+
+PLAINLY_LESS = 0.01
+"""Misfit of its own rows over that of others, of a network that does not see noise."""
+
+MORE_FAILURES = 3
+"""The same for networks that are compared by what they miss of other rows."""
+
+
 @torch.no_grad()
 def fit_most_probable(
     stack: SirenStack, stages: Sequence[JetRows], max_iter: int, monitor: Monitor
@@ -66,6 +76,9 @@ def fit_most_probable(
     few = stages[0].thinned(FEW_ROWS).with_few_outputs(FEW_NUMBERS)
     fit, chosen, interruption = _choose(stack, few, max_iter, monitor)
     if few is not stages[0] and not interruption:
+        fit, chosen, interruption = _choose_by_others(
+            stack, stages[0], fit, chosen, max_iter, monitor
+        )
         fit = fit.with_more(stages[0])
         interruption = descend(fit, max_iter, monitor)
     for rows in stages[1:]:
@@ -166,3 +179,37 @@ def _choose(
         if fits[k].rank > fits[best].rank:
             best, failures = k, 0
     return fits[best], best, interruption or descend(fits[best], max_iter, monitor)
+
+
+def _choose_by_others(
+    stack: SirenStack,
+    rows: JetRows,
+    fit: LeastSquaresFit,
+    chosen: int,
+    max_iter: int,
+    monitor: Monitor,
+) -> tuple[LeastSquaresFit, int, str | None]:
+    """Try lower frequencies by what they miss of other rows, where the chosen one misses much.
+
+    The evidence is that of small changes of the initial weights. Where these can't explain the rows
+    low frequencies look like noise, and yet may find the function on their way.
+    """
+    few, others = rows.parted(FEW_ROWS)
+    few = few.with_few_outputs(FEW_NUMBERS)
+    least = fit.missed(others)
+    if least < MOST_MISSED or fit.misfit > PLAINLY_LESS * least:
+        return fit, chosen, None
+    first, failures = fit, 0
+    for k in reversed(range(chosen)):
+        if failures == MORE_FAILURES:
+            break
+        other = first.of_another(stack.take(k), few)
+        interruption = descend(other, max_iter, monitor)
+        if interruption:
+            return fit, chosen, interruption
+        missed = other.missed(others)
+        print("   try", stack.omega_0[k], other.n_steps, missed, "best", least)
+        failures += 1
+        if missed < least:
+            fit, chosen, least, failures = other, k, missed, 0
+    return fit, chosen, None
