@@ -10,11 +10,12 @@ import torch
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from skinr.descent import descend
 from skinr.evidence import TINY
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
 from skinr.members import candidates_of_members, fit_members
-from skinr.most_probable import descend, fit_most_probable, race
+from skinr.most_probable import fit_most_probable, race
 from skinr.network import SirenStack
 from skinr.passes import evaluate
 from skinr.training import Monitor

@@ -29,6 +29,11 @@ class JetRows(NamedTuple):
     root_weight: Tensor
     operators: Sequence[QuadraticForm] = ()
 
+    @property
+    def n_known(self) -> int:
+        """Number of known targets."""
+        return int(self.root_weight.count_nonzero())
+
     def thinned(self, n_rows: int) -> JetRows:
         """Return so many rows, drawn at random, always the same ones; all as they are of fewer."""
         return self if len(self.coordinates) <= n_rows else self.parted(n_rows)[0]

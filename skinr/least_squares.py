@@ -201,6 +201,7 @@ class LeastSquaresFit:
         self.merits: list[float] = []
         self._reviewed_at: int | None = None
         self._noise_index: int | None = None
+        self._most_noises = len(NOISES)
         self._is_stuck = False
 
     @property
@@ -287,22 +288,33 @@ class LeastSquaresFit:
         return fit
 
     def of_another(self, stack: SirenStack, rows: JetRows) -> LeastSquaresFit:
-        """Return the fit of another network to the same rows, which takes no more for noise."""
+        """Return the fit of another network to rows of the same table, with no more noise."""
         fit = LeastSquaresFit(stack, rows)
         fit._noise_index = self._noise_index
-        fit._promise = self._promise._replace(n_noises=1 + (self._noise_index or 0))
+        fit._promise = self._promise
+        fit._most_noises = 1 + (self._noise_index or 0)
         return fit
 
-    def missed(self, rows: JetRows) -> float:
-        """Return the mean squared residual of other rows, as a share of their mean square."""
+    def missed(self, rows: JetRows) -> Tensor:
+        """Return the squared residuals (m,) of rows, over the mean square of their targets."""
         numbers = Numbers(rows)
-        loss = evaluate_network(self.stack, numbers, self.stack.parameters).loss
-        return loss / max(numbers.power, TINY)
+        residual = evaluate_network(self.stack, numbers, self.stack.parameters).residual
+        return residual.square() / max(numbers.power, TINY)
+
+    @property
+    def n_numbers(self) -> int:
+        """Number of known targets."""
+        return len(self._numbers)
 
     @property
     def misfit(self) -> float:
-        """That of its own rows."""
+        """The mean of what is missed of its own rows."""
         return self.loss / max(self._power, TINY)
+
+    @property
+    def misfit_of_unseen(self) -> float:
+        """What that is expected to be of a number that all others predict."""
+        return self._explain().error_of_unseen ** 2 / max(self._power, TINY)
 
     def review(self) -> None:
         """Take the noise that has been found, or that of the largest evidence, as of now."""
@@ -325,7 +337,7 @@ class LeastSquaresFit:
         if self._found is not None:
             return self._found.noise
         self._noise_index, self.evidence = self._model.most_probable_noise(
-            self._noise_index, self._promise.n_noises
+            self._noise_index, min(self._promise.n_noises, self._most_noises)
         )
         return NOISES[self._noise_index]
 

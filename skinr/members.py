@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
+from skinr.descent import descend
 from skinr.evidence import TINY
 from skinr.jet_rows import JetRows
 from skinr.least_squares import Findings, LeastSquaresFit
-from skinr.most_probable import descend
 from skinr.network import SirenStack
 from skinr.passes import evaluate
 from skinr.threads import count_threads, map_in_threads

@@ -7,8 +7,10 @@ from math import inf
 
 import torch
 
+from skinr.descent import descend
 from skinr.jet_rows import JetRows
 from skinr.least_squares import REVIEW_INTERVAL, LeastSquaresFit
+from skinr.lower_frequencies import Choice, prefer_lower
 from skinr.network import SirenStack
 from skinr.training import Monitor
 
@@ -35,16 +37,6 @@ MOST_FAILURES = 2
 """Networks in a row that are not better than the best one, after which no more are tried."""
 
 
-MOST_MISSED = 0.05
-"""Share of the power of other rows that a network may miss, with which one is content."""
-
-PLAINLY_LESS = 0.01
-"""Misfit of its own rows over that of others, of a network that does not see noise."""
-
-MORE_FAILURES = 3
-"""The same for networks that are compared by what they miss of other rows."""
-
-
 @torch.no_grad()
 def fit_most_probable(
     stack: SirenStack, stages: Sequence[JetRows], max_iter: int, monitor: Monitor
@@ -52,7 +44,8 @@ def fit_most_probable(
     """Fit the one of several networks that has the most merit for a small table.
 
     Of a table of more than `FEW_ROWS` rows, or several outputs of more than `FEW_NUMBERS` targets,
-    the larger part is spared until that network is chosen and fitted to the rest.
+    the larger part is spared until that network is chosen and fitted to the rest. Where the one
+    chosen misses much of rows that it is not fitted to, those decide.
 
     Parameters
     ----------
@@ -73,31 +66,19 @@ def fit_most_probable(
     interruption : str or None
         What ended the fit before its time.
     """
-    few = stages[0].thinned(FEW_ROWS).with_few_outputs(FEW_NUMBERS)
-    fit, chosen, interruption = _choose(stack, few, max_iter, monitor)
-    if few is not stages[0] and not interruption:
-        fit, chosen, interruption = _choose_by_others(
-            stack, stages[0], fit, chosen, max_iter, monitor
-        )
-        fit = fit.with_more(stages[0])
+    rows = stages[0]
+    few = rows.thinned(FEW_ROWS).with_few_outputs(FEW_NUMBERS)
+    choice = _choose(stack, few, max_iter, monitor)
+    if not choice.interruption:
+        choice = prefer_lower(stack, rows, few, choice, max_iter, monitor)
+    fit, chosen, interruption = choice
+    if fit.n_numbers < rows.n_known and not interruption:
+        fit = fit.with_more(rows)
         interruption = descend(fit, max_iter, monitor)
     for rows in stages[1:]:
         fit = LeastSquaresFit(fit.stack, rows, earlier_losses=fit.losses)
         interruption = descend(fit, max_iter, monitor)
     return fit, chosen, interruption
-
-
-def descend(
-    fit: LeastSquaresFit, max_iter: int, monitor: Monitor, n_steps: float = inf
-) -> str | None:
-    """Take so many steps at most until the fit has converged, and return what interrupted it."""
-    last = min(max_iter, len(fit.losses) + n_steps)
-    while len(fit.losses) < last and not fit.has_converged:
-        fit.step()
-        monitor.look(len(fit.losses), torch.tensor([fit.loss]))
-        if monitor.interrupted_by and len(fit.losses) < max_iter:
-            return monitor.interrupted_by
-    return None
 
 
 def advance_to_review(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None:
@@ -156,9 +137,7 @@ def race(
     return fits, max(runners, key=lambda k: fits[k].rank), interruption
 
 
-def _choose(
-    stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
-) -> tuple[LeastSquaresFit, int, str | None]:
+def _choose(stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor) -> Choice:
     """Fit the network that is ahead when it is plain what it comes to, or a better one.
 
     Merits fall as a network leaves its initial weights, and others are ahead then. Those of lower
@@ -178,38 +157,4 @@ def _choose(
         failures += 1
         if fits[k].rank > fits[best].rank:
             best, failures = k, 0
-    return fits[best], best, interruption or descend(fits[best], max_iter, monitor)
-
-
-def _choose_by_others(
-    stack: SirenStack,
-    rows: JetRows,
-    fit: LeastSquaresFit,
-    chosen: int,
-    max_iter: int,
-    monitor: Monitor,
-) -> tuple[LeastSquaresFit, int, str | None]:
-    """Try lower frequencies by what they miss of other rows, where the chosen one misses much.
-
-    The evidence is that of small changes of the initial weights. Where these can't explain the rows
-    low frequencies look like noise, and yet may find the function on their way.
-    """
-    few, others = rows.parted(FEW_ROWS)
-    few = few.with_few_outputs(FEW_NUMBERS)
-    least = fit.missed(others)
-    if least < MOST_MISSED or fit.misfit > PLAINLY_LESS * least:
-        return fit, chosen, None
-    first, failures = fit, 0
-    for k in reversed(range(chosen)):
-        if failures == MORE_FAILURES:
-            break
-        other = first.of_another(stack.take(k), few)
-        interruption = descend(other, max_iter, monitor)
-        if interruption:
-            return fit, chosen, interruption
-        missed = other.missed(others)
-        print("   try", stack.omega_0[k], other.n_steps, missed, "best", least)
-        failures += 1
-        if missed < least:
-            fit, chosen, least, failures = other, k, missed, 0
-    return fit, chosen, None
+    return Choice(fits[best], best, interruption or descend(fits[best], max_iter, monitor))
