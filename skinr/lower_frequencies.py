@@ -12,8 +12,6 @@ from __future__ import annotations
 from math import sqrt
 from typing import NamedTuple
 
-from torch import Tensor
-
 from skinr.descent import descend
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
@@ -37,6 +35,9 @@ SEES_NO_NOISE = 0.01
 
 MOST_FAILURES = 3
 """Frequencies in a row that are not better, after which no lower ones are tried."""
+
+STANDARD_ERRORS = 1
+"""By which another network misses less, at least."""
 
 
 class Choice(NamedTuple):
@@ -128,25 +129,21 @@ def _descend_frequencies(
     monitor: Monitor,
 ) -> Choice:
     """Return the network of lower frequency that misses least of unseen rows, or the one given."""
-    start, least = choice, choice.fit.missed(unseen)
-    n_failures = 0
-    for k in reversed(range(start.chosen)):
-        if choice.interruption or n_failures == MOST_FAILURES:
+    best, least = choice, choice.fit.missed(unseen)
+    before, n_failures = least, 0
+    for k in reversed(range(choice.chosen)):
+        if best.interruption or n_failures == MOST_FAILURES:
             break
-        fit = start.fit.of_another(stack.take(k), seen)
+        fit = choice.fit.of_another(stack.take(k), seen)
         interruption = descend(fit, max_iter, monitor)
         missed = fit.missed(unseen)
         n_failures += 1
-        if _is_plainly_less(missed, least):
-            choice, least, n_failures = Choice(fit, k), missed, 0
-        choice = choice._replace(interruption=interruption)
-    return choice
-
-
-def _is_plainly_less(missed: Tensor, than: Tensor) -> bool:
-    """Return whether a mean is less than another by more than the standard error of that."""
-    less = than - missed
-    return float(less.mean()) > float(less.std()) / sqrt(len(less))
+        if missed.mean() < least.mean():
+            best, least, n_failures = Choice(fit, k), missed, 0
+        best = best._replace(interruption=interruption)
+    less = before - least
+    is_plain = less.mean() > STANDARD_ERRORS * less.std() / sqrt(len(less))
+    return best if is_plain else choice._replace(interruption=best.interruption)
 
 
 def _parted(rows: JetRows, n_rows: int, like: JetRows) -> tuple[JetRows, JetRows]:
