@@ -84,6 +84,8 @@ def prefer_lower(
     choice : Choice
         Where it is another, it is fitted to fewer than all rows.
     """
+    if choice.chosen == 0:
+        return choice
     n_rows, n_few = len(rows.coordinates), len(few.coordinates)
     if n_few == n_rows:
         return _prefer_lower_of_few(stack, few, choice, max_iter, monitor)

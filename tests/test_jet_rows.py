@@ -17,6 +17,14 @@ def test_thinned_rows_are_always_the_same_ones_and_stay_together():
     assert torch.equal(few.targets, rows.thinned(20).targets)
 
 
+def test_parted_rows_are_those_and_the_others():
+    rows = rows_of(torch.arange(50.0).view(1, 50, 1))
+    few, others = rows.parted(20)
+    assert torch.equal(few.targets, rows.thinned(20).targets)
+    both = torch.cat([few.coordinates, others.coordinates])
+    assert torch.equal(both.sort(dim=0).values, rows.coordinates)
+
+
 def test_rows_of_which_nothing_is_known_are_left_out():
     rows = rows_of(torch.arange(12.0).view(2, 3, 2))
     assert rows.without_empty() is rows

@@ -1,9 +1,9 @@
 import torch
 
+from skinr.descent import descend
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
 from skinr.members import fit_members
-from skinr.most_probable import descend
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
 from skinr.training import Monitor

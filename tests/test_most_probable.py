@@ -6,10 +6,11 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skinr import SirenRegressor
+from skinr.descent import descend
 from skinr.frequency import CANDIDATES
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
-from skinr.most_probable import PROBATION, descend, fit_most_probable, race, settle
+from skinr.most_probable import PROBATION, fit_most_probable, race, settle
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
 from skinr.training import Monitor

@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+import torch
+
+from skinr import SirenRegressor
+from skinr.descent import descend
+from skinr.interruption import Interruption
+from skinr.jet_rows import JetRows
+from skinr.least_squares import LeastSquaresFit
+from skinr.lower_frequencies import Choice, prefer_lower
+from skinr.network import Architecture, SirenStack
+from skinr.training import Monitor
+
+OMEGAS = [1.0, 2.0, 24.0]
+
+
+def rings(X):
+    return np.cos(30 * np.hypot(*X.T))
+
+
+def waves(X):
+    return np.sin(7 * X[:, 0]) * np.cos(9 * X[:, 1])
+
+
+def shells(X):
+    return np.cos(14 * np.linalg.norm(X, axis=1))
+
+
+@pytest.mark.accuracy
+@pytest.mark.parametrize(
+    ("function", "n_features", "n_rows", "noise", "highest"),
+    [(waves, 2, 200, 0.0, 0.01), (rings, 2, 800, 0.0, 0.1), (shells, 3, 800, 0.1, 0.2)],
+)
+def test_what_no_function_near_the_initial_one_explains_is_found(
+    function, n_features, n_rows, noise, highest
+):
+    """The frequencies of the largest evidence leave 0.06, 0.3 and 0.5."""
+    random = np.random.default_rng(0)
+    X, new = random.uniform(-1, 1, (n_rows, n_features)), random.uniform(-1, 1, (2000, n_features))
+    y = function(X) + noise * random.standard_normal(n_rows)
+    model = SirenRegressor(random_state=0).fit(X, y)
+    assert 1 - model.score(new, function(new)) < highest
+
+
+def stack_of(omegas, n_outputs=1):
+    generators = [torch.Generator().manual_seed(0) for _ in omegas]
+    architecture = Architecture(2, (32, 32), n_outputs)
+    return SirenStack.initialize(architecture, omegas, omegas, generators, dtype=torch.float64)
+
+
+def rows_of(values, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    X = 2 * torch.rand((200, 2), generator=draw, dtype=torch.float64) - 1
+    y = values(X)
+    return JetRows(X, y[None], torch.ones_like(y)[None])
+
+
+def circles(X, frequency=14):
+    return (frequency * X.norm(dim=1, keepdim=True)).cos()
+
+
+def smooth(X):
+    return (3 * X[:, :1]).sin()
+
+
+def noise(X):
+    return torch.randn((len(X), 1), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def chosen_of(stack, rows, k):
+    fit = LeastSquaresFit(stack.take(k), rows)
+    descend(fit, 200, Monitor())
+    fit.review()
+    return Choice(fit, k)
+
+
+def preferred(rows, few, choice, stack, monitor=None):
+    return prefer_lower(stack, rows, few, choice, 200, monitor or Monitor())
+
+
+@pytest.mark.parametrize(
+    ("values", "chosen"),
+    [(smooth, 1), (lambda X: smooth(X) + noise(X), 1), (circles, 0)],
+    ids=["found", "noisy", "no lower one"],
+)
+@pytest.mark.parametrize("n_few", [160, 200])
+def test_nothing_else_is_tried(values, chosen, n_few, monkeypatch):
+    monkeypatch.delattr(LeastSquaresFit, "of_another")
+    stack, rows = stack_of(OMEGAS), rows_of(values)
+    few = rows.thinned(n_few)
+    choice = chosen_of(stack, few, chosen)
+    assert preferred(rows, few, choice, stack) is choice
+
+
+@pytest.mark.parametrize("n_few", [160, 200])
+def test_a_lower_frequency_that_misses_less_is_taken(n_few):
+    stack, rows, new = stack_of(OMEGAS), rows_of(circles), rows_of(circles, seed=1)
+    few = rows.thinned(n_few)
+    far_too_high = chosen_of(stack, few, 2)
+    better = preferred(rows, few, far_too_high, stack)
+    assert better.chosen < 2
+    assert better.fit.missed(new).mean() < far_too_high.fit.missed(new).mean() / 3
+
+
+@pytest.mark.parametrize("n_few", [160, 200])
+def test_where_no_other_misses_less_it_stays(n_few):
+    stack, rows = stack_of(OMEGAS), rows_of(lambda X: circles(X, 90))
+    few = rows.thinned(n_few)
+    choice = chosen_of(stack, few, 2)
+    kept = preferred(rows, few, choice, stack)
+    assert kept.chosen == 2
+    assert kept.fit.n_numbers == n_few
+
+
+def test_more_rows_are_taken_where_few_show_nothing():
+    rows = rows_of(circles)
+    stack, few = stack_of(OMEGAS), rows.thinned(60)
+    choice = chosen_of(stack, few, 2)
+    assert preferred(rows, few, choice, stack).fit.n_numbers > 60
+
+
+@pytest.mark.parametrize("n_few", [160, 200])
+def test_an_interruption_leaves_what_was_chosen(n_few):
+    stack, rows = stack_of(OMEGAS), rows_of(circles)
+    few = rows.thinned(n_few)
+    choice = chosen_of(stack, few, 2)
+    with Interruption(max_time=1e-9) as interruption:
+        left = preferred(rows, few, choice, stack, Monitor(interruption=interruption))
+    assert left.interruption
+    assert left.fit is choice.fit
+
+
+def test_outputs_that_are_not_fitted_yet_are_not_missed(monkeypatch):
+    rows = rows_of(lambda X: torch.cat([smooth(X), circles(X, 90)], dim=1))
+    stack, few = stack_of(OMEGAS, 2), rows.thinned(160)
+    few = few._replace(root_weight=few.root_weight * torch.tensor([1.0, 0.0]))
+    choice = chosen_of(stack, few, 1)
+    monkeypatch.delattr(LeastSquaresFit, "of_another")
+    assert preferred(rows, few, choice, stack) is choice
