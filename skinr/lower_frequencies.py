@@ -3,8 +3,7 @@
 The evidence is that of functions near the initial one. Where none of those explains the rows, they
 look like noise to a network of low frequency, and one of so high a frequency is chosen that any
 rows are probable: between them it oscillates. Yet fitted without noise a low frequency may find the
-function on its way, far from where it began: of 2000 rows of cos(30 |x|) in the plane it leaves a
-thousandth as much.
+function on its way, far from where it began: `examples/benchmarks/fast_surfaces.py`.
 """
 
 from __future__ import annotations
