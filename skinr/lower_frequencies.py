@@ -90,11 +90,11 @@ def prefer_lower(
         return _prefer_lower_of_few(stack, few, choice, max_iter, monitor)
     while not choice.interruption:
         seen, unseen = _parted(rows, n_few, few)
-        if not _is_lost(choice.fit, float(choice.fit.missed(unseen).mean())):
+        if not _is_lost(choice.fit, _mean_missed(choice.fit, unseen)):
             break
         choice = _descend_frequencies(stack, seen, unseen, choice, max_iter, monitor)
         n_few *= 2
-        found = float(choice.fit.missed(unseen).mean()) < MISSES_MOST
+        found = _mean_missed(choice.fit, unseen) < MISSES_MOST
         if choice.interruption or found or n_few > SHARE_OF_ROWS * n_rows:
             break
         fit = choice.fit.with_more(_parted(rows, n_few, few)[0])
@@ -105,15 +105,22 @@ def prefer_lower(
 def _prefer_lower_of_few(
     stack: SirenStack, rows: JetRows, choice: Choice, max_iter: int, monitor: Monitor
 ) -> Choice:
-    """Do so where no row is unseen: some of them are left aside, of which it has to find others."""
+    """Do so where no row is unseen: some are left aside, so few that these have to be found."""
     n_rows = len(rows.coordinates)
     if n_rows < LEAST_ROWS or not _is_lost(choice.fit, choice.fit.misfit_of_unseen):
         return choice
     seen, unseen = _parted(rows, int(SHARE_OF_ROWS * n_rows), rows)
     fit = choice.fit.of_another(stack.take(choice.chosen), seen)
     again = Choice(fit, choice.chosen, descend(fit, max_iter, monitor))
-    best = _descend_frequencies(stack, seen, unseen, again, max_iter, monitor)
-    return best if best.chosen < choice.chosen else Choice(*choice[:2], best.interruption)
+    best = again
+    if _is_lost(fit, _mean_missed(fit, unseen)):
+        best = _descend_frequencies(stack, seen, unseen, again, max_iter, monitor)
+    has_found = best.chosen < choice.chosen and _mean_missed(best.fit, unseen) < MISSES_MUCH
+    return best if has_found else Choice(*choice[:2], best.interruption)
+
+
+def _mean_missed(fit: LeastSquaresFit, rows: JetRows) -> float:
+    return float(fit.missed(rows).mean())
 
 
 def _is_lost(fit: LeastSquaresFit, missed: float) -> bool:
