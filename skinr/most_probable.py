@@ -40,7 +40,7 @@ MOST_FAILURES = 2
 @torch.no_grad()
 def fit_most_probable(
     stack: SirenStack, stages: Sequence[JetRows], max_iter: int, monitor: Monitor
-) -> tuple[LeastSquaresFit, int, str | None]:
+) -> Choice:
     """Fit the one of several networks that has the most merit for a small table.
 
     Of a table of more than `FEW_ROWS` rows, or several outputs of more than `FEW_NUMBERS` targets,
@@ -60,11 +60,7 @@ def fit_most_probable(
 
     Returns
     -------
-    fit : LeastSquaresFit
-    chosen : int
-        Which network it is of.
-    interruption : str or None
-        What ended the fit before its time.
+    choice : Choice
     """
     rows = stages[0]
     few = rows.thinned(FEW_ROWS).with_few_outputs(FEW_NUMBERS)
@@ -78,7 +74,7 @@ def fit_most_probable(
     for rows in stages[1:]:
         fit = LeastSquaresFit(fit.stack, rows, earlier_losses=fit.losses)
         interruption = descend(fit, max_iter, monitor)
-    return fit, chosen, interruption
+    return Choice(fit, chosen, interruption)
 
 
 def advance_to_review(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None:
