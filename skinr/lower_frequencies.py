@@ -35,9 +35,6 @@ SEES_NO_NOISE = 0.01
 MOST_FAILURES = 3
 """Frequencies in a row that are not better, after which no lower ones are tried."""
 
-STANDARD_ERRORS = 1
-"""By which another network misses less, at least."""
-
 
 class Choice(NamedTuple):
     """A network that has been fitted.
@@ -111,10 +108,9 @@ def _prefer_lower_of_few(
         return choice
     seen, unseen = _parted(rows, int(SHARE_OF_ROWS * n_rows), rows)
     fit = choice.fit.of_another(stack.take(choice.chosen), seen)
-    again = Choice(fit, choice.chosen, descend(fit, max_iter, monitor))
-    best = again
+    best = Choice(fit, choice.chosen, descend(fit, max_iter, monitor))
     if _is_lost(fit, _mean_missed(fit, unseen)):
-        best = _descend_frequencies(stack, seen, unseen, again, max_iter, monitor)
+        best = _descend_frequencies(stack, seen, unseen, best, max_iter, monitor)
     has_found = best.chosen < choice.chosen and _mean_missed(best.fit, unseen) < MISSES_MUCH
     return best if has_found else Choice(*choice[:2], best.interruption)
 
@@ -136,7 +132,10 @@ def _descend_frequencies(
     max_iter: int,
     monitor: Monitor,
 ) -> Choice:
-    """Return the network of lower frequency that misses least of unseen rows, or the one given."""
+    """Return the network of lower frequency that misses least of unseen rows, or the one given.
+
+    That is kept unless it misses more by over the standard error of the difference.
+    """
     best, least = choice, choice.fit.missed(unseen)
     before, n_failures = least, 0
     for k in reversed(range(choice.chosen)):
@@ -150,12 +149,11 @@ def _descend_frequencies(
             best, least, n_failures = Choice(fit, k), missed, 0
         best = best._replace(interruption=interruption)
     less = before - least
-    is_plain = less.mean() > STANDARD_ERRORS * less.std() / sqrt(len(less))
+    is_plain = less.mean() > less.std() / sqrt(len(less))
     return best if is_plain else choice._replace(interruption=best.interruption)
 
 
 def _parted(rows: JetRows, n_rows: int, like: JetRows) -> tuple[JetRows, JetRows]:
     """Return so many rows, and the others, with the outputs that are known in `like`."""
     known = like.root_weight.any(dim=1, keepdim=True)
-    seen, unseen = rows._replace(root_weight=rows.root_weight * known).parted(n_rows)
-    return seen, unseen
+    return rows._replace(root_weight=rows.root_weight * known).parted(n_rows)

@@ -30,9 +30,13 @@ SURFACES = {"smooth terrain": 0.9, "rough terrain": 0.5, "ripples": None, "Frank
 class LocalRBF(RegressorMixin, BaseEstimator):
     """Thin plates over the nearest 50 rows; their smoothing was chosen on these surfaces."""
 
+    def __init__(self, smoothing=15.0):
+        self.smoothing = smoothing
+
     def fit(self, X, y):
         """Build the tree of rows."""
-        self.interpolator_ = RBFInterpolator(X, y, neighbors=50, smoothing=15 / len(X))
+        smoothing = self.smoothing / len(X)
+        self.interpolator_ = RBFInterpolator(X, y, neighbors=50, smoothing=smoothing)
         return self
 
     def predict(self, X):
