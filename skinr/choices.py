@@ -144,9 +144,6 @@ def _obstacles_to_lm(regressor: SirenRegressor, table: Table, layout: Layout) ->
         "early_stopping=True": regressor.early_stopping,
         "derivatives for an ensemble": layout.has_derivatives and regressor.n_estimators > 1,
         f"more than {MOST_NUMBERS_AT_ALL} values and derivatives": is_large,
-        "weights of 0 for all targets": (
-            not is_large and _count_numbers(regressor, table, layout) == 0
-        ),
     }
     return [name for name, is_there in obstacles.items() if is_there]
 

@@ -83,7 +83,7 @@ class LinearModel(NamedTuple):
         while True:
             near = range(max(0, best - 1), min(best + 2, n_noises))
             better = max(near, key=evidence)
-            if evidence(better) <= evidence(best):
+            if not evidence(better) > evidence(best):
                 return best, evidence(best)
             best = better
 

@@ -37,6 +37,7 @@ from skinr.splits import hold_out, leave_out, to_rows, training_rows
 from skinr.stored_rows import Rows
 from skinr.targets import (
     Layout,
+    check_targets,
     collect_targets,
     jet_problem,
     units_of_derivatives,
@@ -237,7 +238,8 @@ def _validate_rows(
     *,
     continued: bool,
 ) -> tuple[Table, Layout]:
-    if gradient is None and laplacian is None:
+    values_alone = gradient is None and laplacian is None
+    if values_alone:
         coordinates, targets, layout = _validate_values(regressor, X, y, continued=continued)
     else:
         coordinates = validate_data(
@@ -252,7 +254,10 @@ def _validate_rows(
                 "sample_weight must be non-negative with at least one positive weight; its "
                 f"smallest entry is {weight.min()}, its largest {weight.max()}."
             )
-    return Table.canonical(coordinates, targets, weight), layout
+    table = Table.canonical(coordinates, targets, weight)
+    if not values_alone:
+        check_targets(table, layout, term_weights(regressor))
+    return table, layout
 
 
 def _validate_values(

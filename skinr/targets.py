@@ -138,6 +138,33 @@ def collect_targets(
     return np.hstack(columns), Layout(kinds, n_features, n_outputs, single_target)
 
 
+def check_targets(table: Table, layout: Layout, weights: dict[str, float]) -> None:
+    """Check that there is something to fit, and that values are known where nothing else is.
+
+    Parameters
+    ----------
+    table : Table
+        With no value implied by derivatives.
+    layout : Layout
+    weights : dict
+        Of each kind.
+
+    Raises
+    ------
+    ValueError
+    """
+    is_known = ~np.isnan(table.y)
+    if not any(is_known[:, layout.columns(kind)].any() for kind in layout.kinds if weights[kind]):
+        raise ValueError(
+            "Nothing to fit: all that is known has a weight of 0, by sample_weight, "
+            f"gradient_weight={weights['gradient']} or laplacian_weight={weights['laplacian']}."
+        )
+    if not layout.has_derivatives and not is_known.all():
+        raise ValueError(
+            "y contains NaN, and no derivative is known in its place; leave out those rows."
+        )
+
+
 def _validate(name: str, part: ArrayLike) -> Array:
     array: Array = check_array(
         part,

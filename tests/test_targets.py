@@ -38,6 +38,7 @@ X = np.linspace(-1, 1, 40)[:, None]
 VALUES, SLOPES, CURVATURES = two_sines(X)
 ENDS = np.where(np.isin(np.arange(40), [0, 39]), VALUES, np.nan)
 ANCHOR = np.where(np.arange(40) == 7, VALUES, np.nan)
+NOWHERE = np.full_like(SLOPES, np.nan)
 
 
 def test_slopes_alone_give_the_function_but_for_a_constant_with_mean_0():
@@ -93,7 +94,6 @@ def test_rows_that_know_nothing_do_not_count():
         (500, ["gradient"], {}, "lm"),
         (250, ["laplacian"], {}, "lm"),
         (251, ["laplacian"], {}, "adam"),
-        (50, ["gradient"], {"gradient_weight": 0.0}, "adam"),
     ],
 )
 def test_what_auto_takes(n_rows, kinds, options, expected):
@@ -106,9 +106,19 @@ def test_what_auto_takes(n_rows, kinds, options, expected):
     np.testing.assert_array_equal(auto.predict(at), named.predict(at))
 
 
-def test_least_squares_need_something_of_weight():
-    with pytest.raises(ValueError, match="without weights of 0 for all targets"):
-        small(solver="lm", gradient_weight=0).fit(X, gradient=SLOPES)
+@pytest.mark.parametrize("solver", ["lm", "adam"])
+@pytest.mark.parametrize(
+    ("options", "targets"),
+    [
+        ({"gradient_weight": 0}, {"gradient": SLOPES}),
+        ({"laplacian_weight": 0}, {"laplacian": CURVATURES}),
+        ({}, {"y": ANCHOR, "gradient": NOWHERE, "sample_weight": np.isnan(ANCHOR)}),
+    ],
+    ids=["gradient", "laplacian", "rows"],
+)
+def test_something_has_to_be_of_weight(solver, options, targets):
+    with pytest.raises(ValueError, match=r"Nothing to fit: .* weight of 0"):
+        small(solver=solver, **options).fit(X, **targets)
 
 
 def test_the_weight_of_the_gradient_settles_contradictions():
@@ -312,7 +322,8 @@ def test_routing_splits_and_passes_derivatives():
         ({"gradient": SLOPES[:-1]}, r"gradient has shape \(39, 1\)"),
         ({"y": VALUES[:, None], "gradient": SLOPES}, r"call for \(40, 1, 1\)"),
         ({"y": VALUES, "laplacian": SLOPES}, r"laplacian has shape \(40, 1\)"),
-        ({"gradient": np.full_like(SLOPES, np.nan)}, "Nothing to fit"),
+        ({"gradient": NOWHERE}, "Nothing to fit"),
+        ({"y": ANCHOR, "gradient": NOWHERE}, "y contains NaN"),
         ({"gradient": np.full_like(SLOPES, np.inf)}, "infinity"),
         ({"y": np.where(np.isnan(ANCHOR), 0, np.inf), "gradient": SLOPES}, "infinity"),
         ({"y": ANCHOR}, "NaN"),
