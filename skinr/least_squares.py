@@ -194,6 +194,7 @@ class LeastSquaresFit:
         self._close_enough = 0.0 if found is None else found.close_enough
         self._start = stack.parameters.clone() if anchor is None else anchor
         self._accept(self._evaluate(stack.parameters.clone()))
+        self._noise = 0.0 if found is None else found.noise * self._model.scale
         self._damping = FIRST_DAMPING * self._model.scale
         self._reviews: list[float] = []
         self._expected_gain = 0.0

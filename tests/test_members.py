@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from skinr.descent import descend
@@ -35,6 +36,16 @@ def test_a_member_is_a_network_of_its_own():
     far = torch.tensor([[[2.0]]], dtype=torch.float64)
     assert member.loss < 1e-4
     assert (evaluate(member.stack, far) - evaluate(first.stack, far)).abs() > 1e-3
+
+
+def test_a_member_for_which_the_first_is_close_enough_takes_over_its_noise():
+    rows = rows_of((5 * X).sin())
+    first = first_fit(rows)
+    stuck = network(1)
+    stuck.parameters.zero_()
+    (member,), _ = fit_members([stuck], [rows], first, 100, Monitor())
+    assert member.n_steps == 0
+    assert member.noise_of(len(X)) == pytest.approx(first.noise_of(len(X)))
 
 
 def test_a_member_that_does_not_find_the_function_goes_on_from_the_first():
