@@ -133,13 +133,12 @@ class Explanation:
         r"""The least of :math:`\|r\|^2 / m + c \|w\|^2`, for weights w and residuals r."""
         return self._noise * self.variance
 
-    @property
     def error_of_unseen(self) -> float:
-        r"""The root mean square of what is missed of a number that all others predict.
+        r"""Return the root mean square of what is missed of a number that all others predict.
 
         :math:`[K^{-1} t]_i / [K^{-1}]_{ii}` for number i ([1]_, section 5.4.2).
         """
-        return float((self._solved / self._diagonal).square().mean().sqrt())
+        return float((self._solved / self._inverse_diagonal()).square().mean().sqrt())
 
     def noise_of_outputs(self, output: Tensor, n_outputs: int) -> Tensor:
         r"""Return the standard deviation (p,) of the noise of each output, at weight 1.
@@ -154,10 +153,8 @@ class Explanation:
             p.
         """
         sums = self._solved.new_zeros(2, n_outputs)
-        sums.index_add_(1, output, torch.stack([self._solved.square(), self._diagonal]))
+        sums.index_add_(1, output, torch.stack([self._solved.square(), self._inverse_diagonal()]))
         return (self._noise * sums[0] / sums[1]).sqrt()
 
-    @property
-    def _diagonal(self) -> Tensor:
-        """That of the inverse of K."""
+    def _inverse_diagonal(self) -> Tensor:
         return torch.cholesky_inverse(self._factor).diagonal()

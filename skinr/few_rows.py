@@ -14,7 +14,7 @@ from skinr.descent import descend
 from skinr.evidence import TINY
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
-from skinr.members import candidates_of_members, fit_members
+from skinr.members import candidates_of_members, fit_members, resize_members
 from skinr.most_probable import fit_most_probable, race
 from skinr.network import SirenStack
 from skinr.passes import evaluate
@@ -102,6 +102,7 @@ def begin_with_few(
         return [] if first is None else [first]
     starts = [own.take(chosen) for own in candidates[1:]]
     few = [_in_float64(_few_of(rows, NUMBERS_OF_OTHERS)) for rows in tables]
+    resize_members(starts, few, first)
     others, interruption = fit_members(starts, few, first, max_iter, monitor)
     return [first] if interruption else [first, *others]
 

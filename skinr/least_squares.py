@@ -89,13 +89,10 @@ class Findings(NamedTuple):
         The c that :class:`LeastSquaresFit` describes, over the mean of the diagonal of S.
     close_enough : float
         A mean squared residual below which more steps are of no use.
-    variance : float
-        Mean variance that the prior gives the values.
     """
 
     noise: float
     close_enough: float
-    variance: float
 
 
 class Promise(NamedTuple):
@@ -242,11 +239,6 @@ class LeastSquaresFit:
         return self._promise.shows_function and not sees_noise, self.merit
 
     @property
-    def noise(self) -> float:
-        """The noise c as of the last :meth:`review`, over the mean of the diagonal of S."""
-        return self._noise / self._model.scale
-
-    @property
     def anchor(self) -> Tensor:
         """The initial weights, near which the prior holds those of the fit."""
         return self._start
@@ -262,9 +254,13 @@ class LeastSquaresFit:
     @property
     def findings(self) -> Findings:
         """What this fit has found out, as of the last :meth:`review`."""
-        explanation = self._explain()
-        close_enough = (CLOSE_ENOUGH * explanation.error_of_unseen) ** 2
-        return Findings(self.noise, close_enough, explanation.variance * self._model.scale)
+        close_enough = (CLOSE_ENOUGH * self._explain().error_of_unseen()) ** 2
+        return Findings(self._noise / self._model.scale, close_enough)
+
+    @property
+    def prior_variance(self) -> float:
+        """Mean variance that the prior gives the values, as of the last :meth:`review`."""
+        return self._explain().variance * self._model.scale
 
     def noise_of_outputs(self) -> Tensor:
         """Return the standard deviation (p,) of the noise of each output, at weight 1."""
@@ -283,16 +279,14 @@ class LeastSquaresFit:
     def with_more(self, rows: JetRows) -> LeastSquaresFit:
         """Return a fit that goes on from here, with more rows of the same table."""
         fit = LeastSquaresFit(self.stack, rows, anchor=self._start, earlier_losses=self.losses)
-        fit._noise_index = self._noise_index
-        fit._promise = self._promise
+        fit._noise_index, fit._promise = self._noise_index, self._promise
         fit.review()
         return fit
 
     def of_another(self, stack: SirenStack, rows: JetRows) -> LeastSquaresFit:
         """Return the fit of another network to rows of the same table, with no more noise."""
         fit = LeastSquaresFit(stack, rows)
-        fit._noise_index = self._noise_index
-        fit._promise = self._promise
+        fit._noise_index, fit._promise = self._noise_index, self._promise
         fit._most_noises = 1 + (self._noise_index or 0)
         return fit
 
@@ -315,7 +309,7 @@ class LeastSquaresFit:
     @property
     def misfit_of_unseen(self) -> float:
         """What that is expected to be of a number that all others predict."""
-        return self._explain().error_of_unseen ** 2 / max(self._power, TINY)
+        return self._explain().error_of_unseen() ** 2 / max(self._power, TINY)
 
     def review(self) -> None:
         """Take the noise that has been found, or that of the largest evidence, as of now."""
@@ -329,9 +323,10 @@ class LeastSquaresFit:
         self._expected_gain = objective - log(max(explanation.least_objective, TINY))
         self._reviews.append(objective)
         if self._found is None:
+            error_of_unseen = explanation.error_of_unseen()
             if is_first:
-                self._promise = self._promised(explanation.error_of_unseen)
-            self._judge(explanation.error_of_unseen)
+                self._promise = self._promised(error_of_unseen)
+            self._judge(error_of_unseen)
 
     def _choose_noise(self) -> float:
         """Return the noise over the scale, and set the evidence that goes with it."""

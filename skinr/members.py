@@ -32,6 +32,22 @@ def candidates_of_members(stack: SirenStack, n_members: int) -> list[SirenStack]
     ]
 
 
+@torch.no_grad()
+def resize_members(
+    starts: Sequence[SirenStack], tables: Sequence[JetRows], first: LeastSquaresFit
+) -> None:
+    """Scale output weights so that initial functions are as large as the prior expects.
+
+    Or as the targets, where these are smaller. Parameters are those of :func:`fit_members`.
+    """
+    variance = first.prior_variance
+    for start, rows in zip(starts, tables, strict=True):
+        expected = rows.targets[0].square().mean(dim=0).clamp_max(variance)
+        present = evaluate(start, rows.coordinates[None])[0].square().mean(dim=0)
+        weight, _ = start.layers(start.parameters)[-1]
+        weight *= (expected / present.clamp_min(TINY)).sqrt().clamp_max(MOST_WIDENED)
+
+
 def fit_members(
     starts: Sequence[SirenStack | None],
     tables: Sequence[JetRows],
@@ -41,14 +57,13 @@ def fit_members(
 ) -> tuple[list[LeastSquaresFit], str | None]:
     """Fit networks to a table that one has been fitted to, some side by side.
 
-    Output weights are scaled so that initial functions are as large as the prior expects, or as the
-    targets. A network of low frequency does not find a fast oscillation from everywhere: where one
-    does not, the first goes on in its place.
+    A network of low frequency does not find a fast oscillation from everywhere: where one does not,
+    the first goes on in its place.
 
     Parameters
     ----------
     starts : sequence of SirenStack or None
-        Of one network, as it starts, of the frequency that the first one has; updated in place.
+        Of one network, where it starts, of the frequency that the first one has; updated in place.
         None is the first one, which goes on.
     tables : sequence of JetRows
         What each is fitted to.
@@ -67,6 +82,8 @@ def fit_members(
     found = first.findings
 
     def fit(task: tuple[SirenStack | None, JetRows]) -> tuple[LeastSquaresFit, str | None]:
+        if monitor.interrupted_by:
+            return first, monitor.interrupted_by
         return _fit_member(*task, first, found, max_iter, monitor)
 
     tasks = list(zip(starts, tables, strict=True))
@@ -86,7 +103,6 @@ def _fit_member(
     monitor: Monitor,
 ) -> tuple[LeastSquaresFit, str | None]:
     if start is not None:
-        _resize(start, rows, found.variance)
         fit = LeastSquaresFit(start, rows, found)
         interruption = descend(fit, max_iter, monitor)
         power = float((rows.targets * rows.root_weight).square().mean())
@@ -94,11 +110,3 @@ def _fit_member(
             return fit, interruption
     fit = LeastSquaresFit(first.stack.take(0), rows, found, anchor=first.anchor)
     return fit, descend(fit, max_iter, monitor)
-
-
-def _resize(start: SirenStack, rows: JetRows, variance: float) -> None:
-    """Scale output weights so that functions are as large as that, or as the targets."""
-    expected = rows.targets[0].square().mean(dim=0).clamp_max(variance)
-    present = evaluate(start, rows.coordinates[None])[0].square().mean(dim=0)
-    weight, _ = start.layers(start.parameters)[-1]
-    weight *= (expected / present.clamp_min(TINY)).sqrt().clamp_max(MOST_WIDENED)

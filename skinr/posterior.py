@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skinr.jet_rows import JetRows
-from skinr.members import candidates_of_members, fit_members
+from skinr.members import candidates_of_members, fit_members, resize_members
 from skinr.most_probable import fit_most_probable
 from skinr.network import SirenStack
 from skinr.training import History, Monitor
@@ -24,6 +24,8 @@ def fit_posterior(
     max_iter: int,
     monitor: Monitor,
     generators: Sequence[torch.Generator],
+    *,
+    continued: bool,
 ) -> tuple[SirenStack, History, NDArray[np.float64] | None]:
     r"""Fit an ensemble to a small table.
 
@@ -49,6 +51,8 @@ def fit_posterior(
         Shows the progress, and interrupts; with neither early stopping nor a checkpoint.
     generators : sequence of torch.Generator
         Of each member.
+    continued : bool
+        Whether networks have been fitted before, and initial functions are no draws of a prior.
 
     Returns
     -------
@@ -78,6 +82,8 @@ def fit_posterior(
     noise = first.noise_of_outputs()
     starts = [own.take(chosen) for own in candidates[1:]]
     tables = [rows._replace(targets=own) for own in _perturbed(rows, noise, generators)]
+    if not continued:
+        resize_members(starts, tables[1:], first)
     members, interruption = fit_members([None, *starts], tables, first, max_iter, monitor)
     history = history._replace(interruption=interruption)
     if len(members) < 2:

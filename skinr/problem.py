@@ -63,8 +63,6 @@ class Problem(NamedTuple):
     ----------
     table : Table
         All rows.
-    training : Table
-        Those that the network is fitted to.
     layout : Layout
     units : Units
     solver : {"adam", "lm", "soap"}
@@ -87,10 +85,11 @@ class Problem(NamedTuple):
         The most rows of an update.
     generators : list of torch.Generator
         Of each member: draws the order of the rows.
+    continued : bool
+        Whether networks have been fitted before.
     """
 
     table: Table
-    training: Table
     layout: Layout
     units: Units
     solver: str
@@ -103,6 +102,7 @@ class Problem(NamedTuple):
     rate: float
     batch_size: int
     generators: list[torch.Generator]
+    continued: bool
 
     @property
     def copied_rows(self) -> TrainingRows:
@@ -194,7 +194,6 @@ def prepare(
         rows, unseen = leave_out(copied, training, validation, layout, units, stack, random)
     return Problem(
         table=table,
-        training=training,
         layout=layout,
         units=units,
         solver=solver,
@@ -207,6 +206,7 @@ def prepare(
         rate=peak_rate(regressor, stack, layout, solver, n_visits=n_visits),
         batch_size=choose_batch_size(regressor, training, is_piece=is_piece),
         generators=generators,
+        continued=continued,
     )
 
 

@@ -649,7 +649,12 @@ class SirenRegressor(
             if problem.solver == "lm":
                 monitor = Monitor(progress, interruption=interruption)
                 fitted, history, noise = fit_posterior(
-                    problem.stack, _stages(problem), self.max_iter, monitor, problem.generators
+                    problem.stack,
+                    _stages(problem),
+                    self.max_iter,
+                    monitor,
+                    problem.generators,
+                    continued=problem.continued,
                 )
                 stack = fitted.to(resolve_device(self.device), torch.float32)
             else:

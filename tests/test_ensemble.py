@@ -141,6 +141,16 @@ def test_warm_start_goes_on_with_every_member(noisy):
         model.set_params(n_estimators=4).fit(X, y)
 
 
+def test_warm_start_by_least_squares_keeps_what_sets_members_apart(noisy):
+    X, y = noisy
+    model = SirenRegressor(**FAST, **SOLVERS["lm"], warm_start=True).fit(X, y)
+    far = X + np.array([0.0, 6.0])
+    before, width = model.predict(X), model.predict(far, return_std=True)[1]
+    model.fit(X, y)
+    assert np.abs(model.predict(X) - before).max() < 0.1 * before.std()
+    assert (model.predict(far, return_std=True)[1] > 0.5 * width).mean() > 0.9
+
+
 def test_a_stream_trains_every_member(noisy):
     X, y = noisy
     model = SirenRegressor(**FAST, **SOLVERS["mini-batches"], learning_rate_init=1e-2)

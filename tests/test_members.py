@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from skinr.descent import descend
+from skinr.interruption import Interruption
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
 from skinr.members import fit_members
@@ -56,3 +57,14 @@ def test_a_member_that_does_not_find_the_function_goes_on_from_the_first():
     (member,), _ = fit_members([stuck], [own], first, 100, Monitor())
     assert member.loss < 1e-4
     assert torch.equal(member.anchor, first.anchor)
+
+
+def test_no_member_begins_after_an_interruption():
+    rows = rows_of((5 * X).sin())
+    first, member = first_fit(rows), network(1)
+    before = member.parameters.clone()
+    with Interruption(max_time=0.0) as interruption:
+        monitor = Monitor(interruption=interruption)
+        fits, reason = fit_members([member], [rows], first, 100, monitor)
+    assert (fits, reason) == ([], "max_time=0.0 seconds")
+    assert torch.equal(member.parameters, before)
