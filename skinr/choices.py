@@ -142,6 +142,7 @@ def _obstacles_to_lm(regressor: SirenRegressor, table: Table, layout: Layout) ->
     obstacles = {
         f"loss={regressor.loss!r}": regressor.loss != "squared_error",
         "early_stopping=True": regressor.early_stopping,
+        f"alpha={regressor.alpha!r}": regressor.alpha > 0,
         "derivatives for an ensemble": layout.has_derivatives and regressor.n_estimators > 1,
         f"more than {MOST_NUMBERS_AT_ALL} values and derivatives": is_large,
     }
@@ -153,7 +154,7 @@ def _suits_lm(regressor: SirenRegressor, table: Table, layout: Layout, edge: flo
     is_usual = not layout.has_derivatives and not _is_on_grid(table)
     most = MOST_NUMBERS_FOR_LM if is_usual else MOST_OTHER_NUMBERS_FOR_LM
     is_shown = len(table.X) <= FEW_ROWS or _few_rows_show(edge)
-    return n_numbers <= most and is_shown and regressor.alpha == 0
+    return n_numbers <= most and is_shown
 
 
 def _count_numbers(regressor: SirenRegressor, table: Table, layout: Layout) -> int:
@@ -195,10 +196,10 @@ def may_begin_with_few(regressor: SirenRegressor, table: Table, solver: str, edg
 
 
 def _is_on_grid(table: Table) -> bool:
-    n_rows, n_features = table.X.shape
+    n_rows = len(table.X)
     sample = table.X[:: max(1, n_rows // GRID_SAMPLE)]
-    n_ticks = [len(np.unique(column)) for column in sample.T]
-    repeats = n_features > 1 and min(n_ticks) < MOST_TICKS * len(sample)
+    n_ticks = [len(np.unique(column)) for column in sample.T if np.ptp(column) > 0]
+    repeats = len(n_ticks) > 1 and min(n_ticks) < MOST_TICKS * len(sample)
     return repeats and bool(np.prod(n_ticks, dtype=float) <= 4 * n_rows)
 
 

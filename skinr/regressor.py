@@ -103,11 +103,11 @@ class SirenRegressor(
         "lm" is for small tables: Levenberg and Marquardt's steps over all rows in float64, with
         weights held near their initial values as strongly as the noise that the rows show asks
         for; it ends by itself, and its cost grows with the number of values and derivatives cubed.
-        It minimises squared errors, without `early_stopping`, and knows no `alpha`. "adam" takes
+        It minimises squared errors, without `early_stopping` or `alpha`. "adam" takes
         updates on mini-batches in float32, for any table. "soap" does so in the eigenbasis of the
         gradients' covariances [3]_: it fills in better between the rows, and gets much further in
         fits of several thousand updates, but costs more where layers are wide and batches small.
-        "auto" takes "lm" where it can, `alpha` is 0 and there are at most 2048 numbers to fit (500
+        "auto" takes "lm" where it can and there are at most 2048 numbers to fit (500
         with derivatives, on a grid of pixels, or of one variable along which values oscillate more
         than 100 times); "soap" for values of 2048 rows and more, in 1000 updates and more, of 16
         rows and more for each unit of the widest layer (inputs and outputs are layers here); and

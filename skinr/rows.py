@@ -17,6 +17,9 @@ from skinr.scaling import CHUNK_SIZE, AffineMap
 MAX_CANONICAL_SIZE = 100_000
 """Tables of up to so many numbers are brought to canonical form before training."""
 
+LARGEST_WEIGHT = 1e290
+"""Of which any number of rows has a finite sum."""
+
 Array = NDArray[Any]
 Weight = NDArray[np.float64] | None
 
@@ -62,6 +65,8 @@ class Table(NamedTuple):
         if weight is not None and not weight.all():
             kept = weight > 0
             X, y, weight = X[kept], y[kept], weight[kept]
+        if weight is not None and weight.max() > LARGEST_WEIGHT:
+            weight = weight / weight.max()
         if X.size + y.size <= MAX_CANONICAL_SIZE:
             X, y, weight = _merge_equal_rows(X, y, weight)
         if weight is not None:

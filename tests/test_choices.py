@@ -77,6 +77,21 @@ def test_pixels_do_not_begin_with_few_rows(shape):
     assert problem.candidates is None
 
 
+def test_a_constant_column_makes_no_pixels():
+    t = np.random.default_rng(0).uniform(size=1000)
+    column, constant = t[:, None], np.zeros((1000, 1))
+    alone = prepare(SirenRegressor(), column, np.sin(9 * t), continued=False)
+    beside = prepare(
+        SirenRegressor(), np.hstack([column, constant]), np.sin(9 * t), continued=False
+    )
+    assert (alone.solver, beside.solver) == ("lm", "lm")
+    image = positions(64, 64)
+    flat = prepare(
+        SirenRegressor(), np.hstack([image, image[:, :1] * 0]), image[:, 0], continued=False
+    )
+    assert flat.candidates is None
+
+
 def test_scattered_rows_are_no_pixels_however_many(surface, monkeypatch):
     """A sample of 100 of 4096 has fewer nodes than four times all rows."""
     monkeypatch.setattr(skinr.choices, "GRID_SAMPLE", 100)

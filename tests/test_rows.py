@@ -37,6 +37,13 @@ def test_weights_are_repetitions_in_any_order(table, random):
     assert_same_bits(weighted, Table.canonical(X[repeated], y[repeated], None))
 
 
+@pytest.mark.parametrize("X", [np.arange(4.0)[:, None], np.zeros((4, 1))], ids=["apart", "equal"])
+def test_weights_whose_sum_overflows(X):
+    y, weight = np.repeat([[0.0], [1.0]], 2, axis=0), np.array([1.6, 1.6, 0.8, 1.6])
+    huge = Table.canonical(X, y, 1e308 * weight)
+    np.testing.assert_allclose(huge.weight, Table.canonical(X, y, weight).weight)
+
+
 @given(weighted_tables())
 def test_canonical_rows_are_the_rows(table):
     X, y, repeats = table
