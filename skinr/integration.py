@@ -77,7 +77,8 @@ def implied_values(
     ----------
     .. [1] Pérez, Gangnet, Blake. Poisson Image Editing. ACM Transactions on Graphics 22(3), 2003.
     """
-    X, kept, inverse = np.unique(X, axis=0, return_index=True, return_inverse=True)
+    X, place = np.unique(X, axis=0, return_inverse=True)
+    place = place.ravel()
     extent = np.ptp(X, axis=0)
     extent = np.where(extent > 0, extent, 1) if gradient is not None else extent.max() or 1.0
     X = (X - X[0]) / extent
@@ -86,18 +87,29 @@ def implied_values(
         return values
     filled = values.copy()
     for output in range(values.shape[1]):
-        known = values[kept, output]
+        known = _mean_at(place, values[:, output])
         if gradient is not None:
-            equations = _gradient_equations(X, edges, gradient[kept, :, output] * extent)
+            slopes = np.stack([_mean_at(place, part) for part in gradient[..., output].T], axis=1)
+            equations = _gradient_equations(X, edges, slopes * extent)
         else:
             assert laplacian is not None
-            equations = _laplacian_equations(edges, laplacian[kept, output] * extent * extent)
+            curvatures = _mean_at(place, laplacian[:, output])
+            equations = _laplacian_equations(edges, curvatures * extent * extent)
             known = _level_edge(equations, X.shape[1], known)
         gaps = np.isnan(values[:, output])
-        filled[gaps, output] = _solve(*equations, known)[inverse.ravel()][gaps]
+        filled[gaps, output] = _solve(*equations, known)[place][gaps]
         if gaps.all():
             filled[:, output] -= _mean(filled[:, output])
     return filled
+
+
+def _mean_at(place: Array, numbers: Array) -> Array:
+    """Return the means of what is known of numbers (n_rows,) in each place; NaN elsewhere."""
+    known = ~np.isnan(numbers)
+    count = np.bincount(place[known], minlength=place.max() + 1)
+    total = np.bincount(place[known], numbers[known], minlength=place.max() + 1)
+    means: Array = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+    return means
 
 
 def _grid_edges(X: Array) -> Edges | None:

@@ -92,6 +92,19 @@ def test_repeated_positions_have_one_value():
     np.testing.assert_allclose(implied[:, 0], [-0.75, -0.75, 0.25, 1.25], atol=1e-6)
 
 
+def test_what_is_known_of_a_position_may_be_in_different_rows():
+    X = np.arange(6.0)[:, None]
+    values, gradient = 1000 + X**2, 2 * X[..., None]
+    others, unknown = np.vstack([X, X]), np.full((6, 1), np.nan)
+    implied = implied_values(
+        others,
+        np.vstack([gradient, unknown[..., None]]),
+        None,
+        np.vstack([unknown, np.where(X == 2, values, np.nan)]),
+    )
+    np.testing.assert_allclose(implied, np.vstack([values, values]), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "X",
     [
