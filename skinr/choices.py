@@ -142,7 +142,6 @@ def _obstacles_to_lm(regressor: SirenRegressor, table: Table, layout: Layout) ->
     obstacles = {
         f"loss={regressor.loss!r}": regressor.loss != "squared_error",
         "early_stopping=True": regressor.early_stopping,
-        f"alpha={regressor.alpha!r}": regressor.alpha > 0,
         "derivatives for an ensemble": layout.has_derivatives and regressor.n_estimators > 1,
         f"more than {MOST_NUMBERS_AT_ALL} values and derivatives": is_large,
     }
@@ -154,7 +153,7 @@ def _suits_lm(regressor: SirenRegressor, table: Table, layout: Layout, edge: flo
     is_usual = not layout.has_derivatives and not _is_on_grid(table)
     most = MOST_NUMBERS_FOR_LM if is_usual else MOST_OTHER_NUMBERS_FOR_LM
     is_shown = len(table.X) <= FEW_ROWS or _few_rows_show(edge)
-    return n_numbers <= most and is_shown
+    return n_numbers <= most and is_shown and regressor.alpha == 0
 
 
 def _count_numbers(regressor: SirenRegressor, table: Table, layout: Layout) -> int:

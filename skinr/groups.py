@@ -14,7 +14,7 @@ from sklearn.utils import gen_batches
 
 from skinr.fits import Fit
 from skinr.racing import score_of, train_runs, worse_half
-from skinr.regressor import SirenRegressor
+from skinr.regressor import SirenRegressor, warn_of
 from skinr.stacks import Run
 from skinr.threads import map_in_threads
 
@@ -163,7 +163,7 @@ def _begin(fit: Fit) -> Run | Lone:
         run = Run.begin(fit)
         if not run.goes_alone:
             return run
-        fit.regressor._solve(run.problem)
+        warn_of(fit.regressor._solve(run.problem), run.problem.rate, stacklevel=2)
     except Exception:
         return Lone.FAILED
     return Lone.DONE

@@ -309,7 +309,7 @@ def _warn_of_constants(units: Units, values: Table) -> None:
                 f"{name} was constant in the rows that the network began with, in columns "
                 f"{constant[differs.any(axis=0)].tolist()}, and what it is now is ignored: units "
                 "are those of the first rows. Begin with rows that vary.",
-                stacklevel=2,
+                stacklevel=5,
             )
 
 

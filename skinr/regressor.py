@@ -103,11 +103,11 @@ class SirenRegressor(
         "lm" is for small tables: Levenberg and Marquardt's steps over all rows in float64, with
         weights held near their initial values as strongly as the noise that the rows show asks
         for; it ends by itself, and its cost grows with the number of values and derivatives cubed.
-        It minimises squared errors, without `early_stopping` or `alpha`. "adam" takes
+        It minimises squared errors, without `early_stopping`, and knows no `alpha`. "adam" takes
         updates on mini-batches in float32, for any table. "soap" does so in the eigenbasis of the
         gradients' covariances [3]_: it fills in better between the rows, and gets much further in
         fits of several thousand updates, but costs more where layers are wide and batches small.
-        "auto" takes "lm" where it can and there are at most 2048 numbers to fit (500
+        "auto" takes "lm" where it can, `alpha` is 0 and there are at most 2048 numbers to fit (500
         with derivatives, on a grid of pixels, or of one variable along which values oscillate more
         than 100 times); "soap" for values of 2048 rows and more, in 1000 updates and more, of 16
         rows and more for each unit of the widest layer (inputs and outputs are layers here); and
@@ -460,7 +460,9 @@ class SirenRegressor(
         continued = self.warm_start and hasattr(self, "network_")
         with features_kept_on_error(self):
             problem = prepare(self, X, y, sample_weight, gradient, laplacian, continued=continued)
-            return self._solve(problem)
+            history = self._solve(problem)
+        warn_of(history, problem.rate, stacklevel=3)
+        return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -503,22 +505,7 @@ class SirenRegressor(
             problem = prepare(
                 self, X, y, sample_weight, gradient, laplacian, continued=continued, is_piece=True
             )
-        curve = self.loss_curve_ if continued else np.empty(0)
-        optimizer = self._adam(problem.stack, problem.solver, getattr(self, "_adam_state", None))
-        with Interruption() as interruption:
-            history = train(
-                problem.stack,
-                problem.rows,
-                problem.objective,
-                optimizer,
-                [problem.rate] * ceil(problem.rows.n_rows / problem.batch_size),
-                batch_size=problem.batch_size,
-                generators=problem.generators,
-                monitor=Monitor(interruption=interruption),
-            )
-        self._adam_state = optimizer.state
-        noise = _noise_of(problem)
-        self._finish(problem.stack, problem.units, history, noise, curve)
+            history = self._go_through(problem)
         warn_of(history, problem.rate, stacklevel=3)
         return self
 
@@ -639,7 +626,26 @@ class SirenRegressor(
         tags.target_tags.multi_output = True
         return tags
 
-    def _solve(self, problem: Problem) -> SirenRegressor:
+    def _go_through(self, piece: Problem) -> History:
+        """Go once through a piece of a stream."""
+        curve = getattr(self, "loss_curve_", np.empty(0))
+        optimizer = self._adam(piece.stack, piece.solver, getattr(self, "_adam_state", None))
+        with Interruption() as interruption:
+            history = train(
+                piece.stack,
+                piece.rows,
+                piece.objective,
+                optimizer,
+                [piece.rate] * ceil(piece.rows.n_rows / piece.batch_size),
+                batch_size=piece.batch_size,
+                generators=piece.generators,
+                monitor=Monitor(interruption=interruption),
+            )
+        self._adam_state = optimizer.state
+        self._finish(piece.stack, piece.units, history, _noise_of(piece), curve)
+        return history
+
+    def _solve(self, problem: Problem) -> History:
         """Fit a problem, by the solver that it is for."""
         layout, units = problem.layout, problem.units
         with (
@@ -679,8 +685,7 @@ class SirenRegressor(
             units = _settle_constant(stack, units, problem.table, layout)
         self._adam_state = None
         self._finish(stack, units, history, noise)
-        warn_of(history, problem.rate, stacklevel=4)
-        return self
+        return history
 
     def _begin(
         self, problem: Problem, candidates: SirenStack, interruption: Interruption

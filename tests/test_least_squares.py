@@ -173,7 +173,7 @@ def test_what_auto_takes(n_rows, options, expected):
 
 @pytest.mark.parametrize(
     "options",
-    [{"loss": "huber"}, {"early_stopping": True}, {"alpha": 1e-3}],
+    [{"loss": "huber"}, {"early_stopping": True}],
     ids=str,
 )
 def test_what_least_squares_cannot(options):

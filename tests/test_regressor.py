@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
@@ -466,6 +466,28 @@ def test_a_failed_fit_leaves_the_earlier_one(chirp, monkeypatch):
     np.testing.assert_array_equal(model.predict(X), expected)
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_first_fit_that_fails_leaves_nothing(chirp, monkeypatch, method):
+    def out_of_memory(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(skinr.regressor, "train", out_of_memory)
+    model = small()
+    with pytest.raises(MemoryError):
+        getattr(model, method)(*chirp)
+    with pytest.raises(NotFittedError):
+        model.predict(chirp[0])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_warning_that_is_an_error_leaves_the_fit(chirp, method):
+    model = small(learning_rate_init=1e3, batch_size=4)
+    with pytest.raises(ConvergenceWarning):
+        getattr(model, method)(*chirp)
+    assert model.predict(chirp[0]).shape == chirp[1].shape
+
+
 @pytest.mark.parametrize(
     ("parameters", "weight"), [({"device": "nope"}, None), ({}, -1), ({"solver": "lm"}, None)]
 )
@@ -484,8 +506,9 @@ def test_a_stream_that_begins_with_a_constant_says_so(chirp, column):
     X, y = chirp
     first = (np.zeros_like(X), y) if column == "X" else (X, np.zeros_like(y))
     model = small().partial_fit(*first)
-    with pytest.warns(UserWarning, match=f"^{column} was constant"):
+    with pytest.warns(UserWarning, match=f"^{column} was constant") as warned:
         model.partial_fit(X, y)
+    assert warned[0].filename == __file__
 
 
 def test_a_constant_of_another_precision_is_the_same(chirp):
