@@ -197,7 +197,8 @@ def may_begin_with_few(regressor: SirenRegressor, table: Table, solver: str, edg
 def _is_on_grid(table: Table) -> bool:
     n_rows = len(table.X)
     sample = table.X[:: max(1, n_rows // GRID_SAMPLE)]
-    n_ticks = [len(np.unique(column)) for column in sample.T if np.ptp(column) > 0]
+    n_ticks = [len(np.unique(column)) for column in sample.T]
+    n_ticks = [n for n, column in zip(n_ticks, table.X.T, strict=True) if n > 1 or np.ptp(column)]
     repeats = len(n_ticks) > 1 and min(n_ticks) < MOST_TICKS * len(sample)
     return repeats and bool(np.prod(n_ticks, dtype=float) <= 4 * n_rows)
 
