@@ -35,13 +35,16 @@ class ErrorBarsMixin:
 
     _units: Units
     _evaluate: Callable[..., Values]
-    n_estimators: int
     noise_: NDArray[np.float64] | None
 
     def _values_and_std(self, X: ArrayLike) -> tuple[Values, Values]:
         def restore(part: Values) -> Values:
             if self.noise_ is None:
-                raise ValueError(_why_single(self.n_estimators))
+                raise ValueError(
+                    "return_std=True takes the spread of an ensemble, and this fit has a single "
+                    "network: fit again with n_estimators of 2 or more, 8 for instance, and time "
+                    "for the second of them."
+                )
             std = np.hypot(part[:, 1] * self._units.y.scale, self.noise_)
             return np.stack([self._units.y.restore(part[:, 0]), std], axis=1)
 
@@ -51,14 +54,6 @@ class ErrorBarsMixin:
         both = self._evaluate(X, evaluate, restore, reduce=reduce)
         values, std = both[:, 0], both[:, 1]
         return (values[:, 0], std[:, 0]) if self._units.single_target else (values, std)
-
-
-def _why_single(n_estimators: int) -> str:
-    if n_estimators == 1:
-        reason = "this is a single network: set n_estimators to 2 or more, 8 for instance, and fit"
-    else:
-        reason = f"the fit ended before the second of n_estimators={n_estimators} networks: fit"
-    return f"return_std=True takes the spread of an ensemble, and {reason} again."
 
 
 def spread(values: Tensor) -> Tensor:
@@ -146,12 +141,12 @@ def noise_of_unseen(stack: SirenStack, rows: TrainingRows) -> NDArray[np.float64
     n_judges = len(stack) // n_sets
     predictions = evaluate(stack, rows.coordinates.flatten(0, 1)[None])[: n_sets * n_judges]
     shape = n_sets, n_judges, n_sets, n_rows, n_outputs
-    own = predictions.double().view(shape).diagonal(dim1=0, dim2=2).permute(0, 3, 1, 2)
-    residuals = rows.targets.double() - own
+    own = predictions.cpu().double().view(shape).diagonal(dim1=0, dim2=2).permute(0, 3, 1, 2)
+    residuals = rows.targets.cpu().double() - own
     products = residuals.mean(dim=0).square() - residuals.var(dim=0) / n_judges
     if rows.weight is not None:
-        products *= rows.weight
-    columns = products.flatten(0, 1).T.cpu().numpy()
+        products *= rows.weight.cpu()
+    columns = products.flatten(0, 1).T.numpy()
     variances = [_quantile(column[np.isfinite(column)]) for column in columns]
     return np.sqrt(variances) / float(ndtri(QUANTILE))
 

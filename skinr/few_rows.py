@@ -163,6 +163,6 @@ def _few_of(rows: JetRows, n_numbers: int) -> JetRows:
 
 def _in_float64(rows: JetRows) -> JetRows:
     def convert(part: Tensor) -> Tensor:
-        return part.to("cpu", torch.float64)
+        return part.cpu().double()
 
     return JetRows(convert(rows.coordinates), convert(rows.targets), convert(rows.root_weight))

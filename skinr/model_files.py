@@ -293,4 +293,4 @@ def probe(network: Network) -> torch.Tensor:
     coordinates = 2 * torch.rand(N_PROBES, network.architecture.n_features, generator=draw) - 1
     with torch.no_grad():
         values: torch.Tensor = network(coordinates.to(next(network.parameters())))
-    return values.double().cpu()
+    return values.cpu().double()
