@@ -245,7 +245,8 @@ class LeastSquaresFit:
 
     def history(self, interruption: str | None) -> History:
         """Return the course of the fit, and what ended it."""
-        return History(np.array(self.losses)[:, None], None, np.zeros(1), interruption)
+        losses = self.losses or [self.loss]
+        return History(np.array(losses)[:, None], None, np.zeros(1), interruption)
 
     def noise_of(self, n_numbers: int) -> float:
         """Return the c that as many numbers of the same table are expected to have."""

@@ -223,8 +223,8 @@ class SirenRegressor(
 
     loss_curve_ : ndarray of shape (n_iter_,)
         The objective before each update, on its mini-batch, in units of the normalised target; for
-        "lm" over all rows. Of an ensemble the mean over its members; for "lm" that of the network
-        which is fitted first.
+        "lm" over all rows that are fitted by then, of which the first 500 choose the frequency. Of
+        an ensemble the mean over its members; for "lm" that of the network which is fitted first.
 
     best_loss_ : float
         The lowest value of `loss_curve_`.
@@ -271,7 +271,7 @@ class SirenRegressor(
     Tables of more than 2**24 numbers are read where they are, in memory or in a file, a mini-batch
     at a time: a ``numpy.memmap`` of float32 or float64 may be larger than the memory. Blocks of 64
     rows are visited in random order and mixed with 32,767 others. With `early_stopping`, two or
-    more `n_estimators`, sample weights, derivatives or other dtypes the table is copied.
+    more `n_estimators`, a sample weight of 0, derivatives or other dtypes the table is copied.
 
     References
     ----------
@@ -454,8 +454,8 @@ class SirenRegressor(
             with `early_stopping` as it was at its best. A second signal within two seconds is not
             held back.
         UserWarning
-            If a checkpoint could not be written; or where `verbose` asks for a progress bar and
-            tqdm is missing.
+            If a checkpoint could not be written; where `verbose` asks for a progress bar and tqdm
+            is missing; or where a warm start has columns that were constant before.
         """
         continued = self.warm_start and hasattr(self, "network_")
         with features_kept_on_error(self):
@@ -497,8 +497,15 @@ class SirenRegressor(
 
         Raises
         ------
-        ValueError
+        ValueError, TypeError
             As :meth:`fit`.
+
+        Warns
+        -----
+        ConvergenceWarning
+            As :meth:`fit`.
+        UserWarning
+            Where columns vary that were constant in the first piece.
         """
         continued = hasattr(self, "network_")
         with features_kept_on_error(self):
@@ -551,7 +558,10 @@ class SirenRegressor(
         Raises
         ------
         ValueError
-            For both at a time, or `return_std` of a single network.
+            For both at a time, `return_std` of a single network, or an `X` that is not finite, or
+            of other features than the fit's.
+        NotFittedError
+            Before a fit.
         """
         if return_gradient and return_std:
             raise ValueError("Ask for return_gradient or return_std, not for both at a time.")
@@ -612,6 +622,11 @@ class SirenRegressor(
         layers : list of (pre_activation, activation), each ndarray of shape (n_samples, width)
             From the first hidden layer to the output; ω(Wx + b) and its sine. The units of an
             ensemble's members are side by side, and its output is their mean.
+
+        Raises
+        ------
+        ValueError, NotFittedError
+            As :meth:`predict`.
         """
         X = self._validate_coordinates(X)
         parameter = next(self.network_.parameters())

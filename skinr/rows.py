@@ -101,7 +101,7 @@ class TrainingRows(NamedTuple):
     targets : Tensor of shape (K or 1, n_rows, n_columns)
         NaN marks a target that a row does not have.
     weight : Tensor of shape (K or 1, n_rows, 1) or None
-        Non-negative weights of mean 1.
+        Non-negative weights, of mean 1 over the table that rows are from.
     implied : Tensor of bool of the shape of `targets`, or None
         Targets that are no data but a guide for the first updates.
     lengths : tuple of K ints or None

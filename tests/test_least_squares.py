@@ -195,3 +195,10 @@ def test_warm_start_goes_on():
     model.fit(X, y)
     assert model.loss_curve_[0] < 0.5 * first[0]
     assert model.omega_0_ in CANDIDATES
+
+
+def test_a_warm_start_that_has_nothing_to_do():
+    X, y = rows_of("two sines", 60)
+    model = SirenRegressor((32, 32), warm_start=True, random_state=0).fit(X, y).fit(X, y)
+    assert model.n_iter_ == 1
+    assert model.best_loss_ < 1e-9
