@@ -93,7 +93,6 @@ def fit_members(
     return fits, interruptions[0] if interruptions else None
 
 
-@torch.no_grad()
 def _fit_member(
     start: SirenStack | None,
     rows: JetRows,

@@ -216,8 +216,8 @@ def with_implied_values(table: Table, layout: Layout) -> tuple[Table, Layout]:
 def units_of_derivatives(table: Table, layout: Layout, X: AffineMap, omega_0: float) -> AffineMap:
     r"""Return the units of the values where derivatives are fitted.
 
-    Those of the values, known or implied, if they vary. Otherwise the scale is the root mean square of the
-    gradient by normalised coordinates over :math:`\omega_0`, or of the Laplacian over
+    Those of the values, known or implied, if they vary. Otherwise the scale is the root mean square
+    of the gradient by normalised coordinates over :math:`\omega_0`, or of the Laplacian over
     :math:`\omega_0^2`: what a wave of that frequency would have.
 
     Parameters

@@ -29,7 +29,8 @@ def map_in_threads(
 ) -> list[Result]:
     """Apply a function to items, side by side: two small fits keep two cores busier than one does.
 
-    An error, or a Ctrl-C, ends the fits that are running, and no more begin.
+    Threads have the settings of scikit-learn and torch of this one. An error, or a Ctrl-C, ends the
+    fits that are running, and no more begin.
 
     Parameters
     ----------
@@ -47,9 +48,10 @@ def map_in_threads(
         with parts_of_a_whole():
             return [function(item) for item in items]
     config, n_torch_threads = get_config(), torch.get_num_threads()
+    is_grad_enabled = torch.is_grad_enabled()
 
     def apply(item: Item) -> Result:
-        with config_context(**config):
+        with config_context(**config), torch.set_grad_enabled(is_grad_enabled):
             return function(item)
 
     pool = ThreadPoolExecutor(
