@@ -28,6 +28,14 @@ PER_NETWORK = {
 """Parameters in which the networks of a stack may differ."""
 
 
+def names_no_score(refit: Any) -> ValueError:
+    """Return the error for a race by several scores of which `refit` names none."""
+    return ValueError(
+        "racing=True goes by one score: with several in scoring, refit must name it; "
+        f"refit={refit!r} given."
+    )
+
+
 class Judge(NamedTuple):
     """Scores an estimator on rows that it was not fitted to.
 
@@ -49,12 +57,22 @@ class Judge(NamedTuple):
     metadata: dict[str, Any]
 
     def score(self) -> float:
-        """Return the score as it is by now, -inf where there is none."""
+        """Return the score as it is by now, -inf where there is none.
+
+        Raises
+        ------
+        ValueError
+            If there are several, and `metric` names none of them.
+        """
         try:
             score = self.scorer(self.estimator, *self.rows, **self.metadata)
         except Exception:
             return -inf
-        value = float(score[self.metric] if isinstance(score, dict) else score)
+        if isinstance(score, dict):
+            if self.metric not in score:
+                raise names_no_score(self.metric)
+            score = score[self.metric]
+        value = float(score)
         return value if isfinite(value) else -inf
 
 

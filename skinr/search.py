@@ -23,7 +23,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
 
-from skinr.fits import Fit
+from skinr.fits import Fit, names_no_score
 from skinr.groups import Outcome, fit_group, make_groups
 from skinr.interruption import parts_of_a_whole
 from skinr.memory import kept
@@ -100,7 +100,8 @@ class SirenSearchCV(GridSearchCV):
         Whether to drop candidates that are losing to others of their group. In a stack all are
         scored every tenth of the updates; those go that, twice in a row, would not reach the mean
         score that the best one has, if they went on gaining at the pace of the last tenth to the
-        end. Of those that are fitted one by one the better half goes on to the next fold.
+        end. Of those that are fitted one by one the better half goes on to the next fold. Where
+        scores are several, `refit` must name the one that counts.
         `cv_results_["dropped"]` marks the others; their scores are those of the moment, NaN for
         folds that they have not come to, and they rank behind.
 
@@ -244,10 +245,7 @@ class SirenSearchCV(GridSearchCV):
                 "many. Set it to None, and `memory` to a folder that keeps what is done."
             )
         if self.racing and _is_multimetric(self.scoring) and not isinstance(self.refit, str):
-            raise ValueError(
-                "racing=True goes by one score: with several in scoring, refit must name it; "
-                f"refit={self.refit!r} given."
-            )
+            raise names_no_score(self.refit)
         search = copy(self)
         search.cv = _FixedSplits(check_cv(self.cv, y))
         scorer = check_scoring(self.estimator, self.scoring)

@@ -381,6 +381,15 @@ def test_racing_goes_by_the_score_that_refit_names(chirp):
         SirenSearchCV(small(), OMEGAS, racing=True, scoring=scoring, refit=False).fit(*chirp)
 
 
+@pytest.mark.parametrize("solver", ["adam", "lm"])
+@pytest.mark.parametrize("refit", [True, "NORM", lambda _: 0], ids=["yes", "typo", "function"])
+def test_a_race_by_a_scorer_of_several_scores_says_that_refit_must_name_one(chirp, solver, refit):
+    search = SirenSearchCV(small(solver=solver), OMEGAS, cv=2, racing=True, refit=refit)
+    search.set_params(scoring=lambda estimator, X, y: {"norm": 1.0, "r2": estimator.score(X, y)})
+    with pytest.raises(ValueError, match="refit must name it"):
+        search.fit(*chirp)
+
+
 def test_a_fitted_search_is_pickled_and_cloned(chirp):
     search = SirenSearchCV(small(), OMEGAS, cv=3).fit(*chirp)
     restored = pickle.loads(pickle.dumps(search))
