@@ -43,6 +43,7 @@ class Judge(NamedTuple):
     ----------
     estimator : SirenRegressor or Pipeline that ends in one
     scorer : callable
+        Of several scores, text stands for one that failed.
     metric : str or bool
         Which score counts where the scorer returns several.
     rows : tuple
@@ -72,7 +73,7 @@ class Judge(NamedTuple):
             if self.metric not in score:
                 raise names_no_score(self.metric)
             score = score[self.metric]
-        value = float(score)
+        value = -inf if isinstance(score, str) else float(score)
         return value if isfinite(value) else -inf
 
 

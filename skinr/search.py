@@ -244,11 +244,12 @@ class SirenSearchCV(GridSearchCV):
                 f"checkpoint={regressor.checkpoint!r} is a file for one fit, and a search makes "
                 "many. Set it to None, and `memory` to a folder that keeps what is done."
             )
-        if self.racing and _is_multimetric(self.scoring) and not isinstance(self.refit, str):
+        has_several_scores = isinstance(self.scoring, list | tuple | dict)
+        if self.racing and has_several_scores and not isinstance(self.refit, str):
             raise names_no_score(self.refit)
+        scorer = check_scoring(self.estimator, self._get_scorers()[0])
         search = copy(self)
         search.cv = _FixedSplits(check_cv(self.cv, y))
-        scorer = check_scoring(self.estimator, self.scoring)
         if self.scoring is None:
             search.scoring = scorer
         candidates = self._candidates()
@@ -375,10 +376,6 @@ class _FixedSplits:
 
     def get_metadata_routing(self) -> Any:
         return get_routing_for_object(self._cv)
-
-
-def _is_multimetric(scoring: Any) -> bool:
-    return isinstance(scoring, list | tuple | set | dict)
 
 
 def _look_up(outcomes: dict[Key, Outcome], stand_in: StandIn, arguments: dict[str, Any]) -> None:

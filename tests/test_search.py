@@ -212,6 +212,20 @@ def test_scores_and_refits(chirp, scoring, refit):
         assert search.score(*chirp) == reference.score(*chirp)
 
 
+@pytest.mark.parametrize("refit", [True, "R2"])
+def test_a_refit_that_names_none_of_several_scores_is_refused_before_training(chirp, stacks, refit):
+    scoring = ["r2", "neg_mean_absolute_error"]
+    with pytest.raises(ValueError, match="refit must be set to a scorer key"):
+        SirenSearchCV(small(), OMEGAS, scoring=scoring, refit=refit).fit(*chirp)
+    assert stacks == []
+
+
+def test_a_metric_that_is_no_scorer_is_refused_before_training(chirp, stacks):
+    with pytest.raises(ValueError, match="metric function rather than a scorer"):
+        SirenSearchCV(small(), OMEGAS, scoring=r2_score).fit(*chirp)
+    assert stacks == []
+
+
 def test_random_splits_are_drawn_once(chirp, stacks):
     splits = ShuffleSplit(3, random_state=np.random.RandomState(0))
     search = SirenSearchCV(small(), OMEGAS, cv=splits).fit(*chirp)
@@ -379,6 +393,23 @@ def test_racing_goes_by_the_score_that_refit_names(chirp):
     assert chosen[1] != 12.0
     with pytest.raises(ValueError, match="refit must name it"):
         SirenSearchCV(small(), OMEGAS, racing=True, scoring=scoring, refit=False).fit(*chirp)
+
+
+def fails_for_the_best(estimator, X, y):
+    if estimator.omega_0 == 12.0:
+        raise ValueError("no score")
+    return 0.0
+
+
+def test_a_race_goes_on_for_whom_another_score_than_its_own_fails(chirp):
+    scoring = {"good": "r2", "bad": fails_for_the_best}
+    options = {"cv": 3, "racing": True}
+    search = SirenSearchCV(small(), OMEGAS, scoring=scoring, refit="good", **options)
+    with pytest.warns(UserWarning, match="Scoring failed"):
+        search.fit(*chirp)
+    alone = SirenSearchCV(small(), OMEGAS, scoring="r2", **options).fit(*chirp)
+    assert search.best_params_ == alone.best_params_ == {"omega_0": 12.0}
+    np.testing.assert_array_equal(search.cv_results_["dropped"], alone.cv_results_["dropped"])
 
 
 @pytest.mark.parametrize("solver", ["adam", "lm"])
