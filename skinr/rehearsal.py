@@ -6,13 +6,13 @@ import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
+from inspect import signature
 from typing import Any
 
 import joblib
 from numpy.typing import ArrayLike
-from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import cross_validate
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 
@@ -176,16 +176,12 @@ class Rehearsal:
             What `fit` of the search was given beside X and y.
         """
         self.keys.append([])
-        options: dict[str, Any] = {"params": metadata}
-        if not get_config()["enable_metadata_routing"]:
-            groups = metadata.get("groups")
-            others = {name: part for name, part in metadata.items() if name != "groups"}
-            options = {"groups": groups, "params": others}
         with warnings.catch_warnings(), suppress(Exception):
             warnings.simplefilter("ignore")
             estimator = clone(self._estimator).set_params(**clone(parameters, safe=False))
             if isinstance(final_step(estimator), StandIn):
-                cross_validate(estimator, X, y, cv=cv, scoring=self, **options)
+                search = GridSearchCV(estimator, {}, scoring=self, refit=False, cv=cv)
+                search.fit(X, y, **metadata)
 
     def __call__(self, estimator: BaseEstimator, *rows: Any, **metadata: Any) -> float:
         """Record how the fit that was recorded last is scored."""
@@ -200,9 +196,16 @@ class Rehearsal:
         """Return what the scorer asks for."""
         return get_routing_for_object(self._scorer)
 
+    def _accept_sample_weight(self) -> bool:
+        """Return what scikit-learn goes by where metadata are not routed."""
+        if hasattr(self._scorer, "_accept_sample_weight"):
+            return bool(self._scorer._accept_sample_weight())
+        return "sample_weight" in signature(self._scorer).parameters
+
     def _record(self, stand_in: StandIn, arguments: Arguments) -> None:
         self._last = key_of(stand_in, arguments)
         self.keys[-1].append(self._last)
         if self._last not in self.fits:
             arguments = self._arguments.setdefault(self._last[1], arguments)
-            self.fits[self._last] = Fit(stand_in.plain, arguments, candidate=len(self.keys) - 1)
+            regressor = clone(stand_in.plain)
+            self.fits[self._last] = Fit(regressor, arguments, candidate=len(self.keys) - 1)

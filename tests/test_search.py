@@ -279,6 +279,29 @@ def test_weights_and_groups_without_routing(chirp, stacks):
     assert stacks == [12]
 
 
+@pytest.mark.parametrize("kind", ["a function", "of a metric", "several"])
+def test_a_race_is_judged_by_the_weights_that_its_scores_have(chirp, kind):
+    seen = []
+
+    def metric(y_true, y_pred, sample_weight=None):
+        seen.append(sample_weight is not None)
+        return r2_score(y_true, y_pred, sample_weight=sample_weight)
+
+    def scorer(estimator, X, y, sample_weight=None):
+        return metric(y, estimator.predict(X), sample_weight)
+
+    scoring = {
+        "a function": scorer,
+        "of a metric": make_scorer(metric),
+        "several": {"own": make_scorer(metric), "other": "neg_max_error"},
+    }[kind]
+    refit = "own" if kind == "several" else True
+    search = SirenSearchCV(small(), OMEGAS, scoring=scoring, refit=refit, cv=2, racing=True)
+    search.fit(*chirp, sample_weight=np.linspace(0, 2, 200))
+    assert len(seen) > 2 * len(OMEGAS["omega_0"])
+    assert len(set(seen)) == 1
+
+
 def test_derivatives_are_fitted_one_by_one(chirp, stacks):
     X, y = chirp
     slopes = np.gradient(y, X[:, 0])[:, None]
@@ -527,6 +550,18 @@ def test_an_interrupted_search_goes_on_from_its_cache(
     assert begun == [12.0] * (n_missing - 3) + [60.0] * 3 + [search.best_params_["omega_0"]]
     reference = GridSearchCV(regressor, OMEGAS, cv=3).fit(*chirp)
     assert_same_search(search, reference)
+
+
+@pytest.mark.parametrize("racing", [False, True])
+def test_a_search_that_was_done_is_not_done_again(chirp, stacks, tmp_path, racing):
+    pipe = make_pipeline(StandardScaler(), small())
+    grid = {"sirenregressor__omega_0": OMEGAS["omega_0"]}
+    search = SirenSearchCV(pipe, grid, cv=3, racing=racing, memory=str(tmp_path))
+    search.fit(*chirp)
+    assert stacks
+    stacks.clear()
+    search.fit(*chirp)
+    assert stacks == []
 
 
 @pytest.mark.usefixtures("ctrl_c")
