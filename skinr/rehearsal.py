@@ -10,6 +10,7 @@ from inspect import signature
 from typing import Any
 
 import joblib
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GridSearchCV
@@ -133,6 +134,8 @@ class Rehearsal:
         Which score counts where the scorer returns several.
     with_judges : bool
         Whether to record how each fit is scored, too.
+    error_score : "raise" or float, default=np.nan
+        "raise" lets out what fails here, unusable parameters of the regressor among it.
 
     Attributes
     ----------
@@ -149,6 +152,7 @@ class Rehearsal:
         metric: Any,
         *,
         with_judges: bool,
+        error_score: float | str = np.nan,
     ) -> None:
         self.fits: dict[Key, Fit] = {}
         self.keys: list[list[Key]] = []
@@ -156,6 +160,7 @@ class Rehearsal:
         self._scorer = scorer
         self._metric = metric
         self._with_judges = with_judges
+        self._error_score = error_score
         self._arguments: dict[str, Arguments] = {}
 
     def run(
@@ -164,7 +169,7 @@ class Rehearsal:
         """Go through the folds of one candidate.
 
         What fails here is recorded as far as it got: it fails again, and is reported, when the
-        candidate is evaluated.
+        candidate is evaluated, unless `error_score` is "raise".
 
         Parameters
         ----------
@@ -176,12 +181,13 @@ class Rehearsal:
             What `fit` of the search was given beside X and y.
         """
         self.keys.append([])
-        with warnings.catch_warnings(), suppress(Exception):
+        ignored = () if self._error_score == "raise" else (Exception,)
+        with warnings.catch_warnings(), suppress(*ignored):
             warnings.simplefilter("ignore")
             estimator = clone(self._estimator).set_params(**clone(parameters, safe=False))
             if isinstance(final_step(estimator), StandIn):
-                search = GridSearchCV(estimator, {}, scoring=self, refit=False, cv=cv)
-                search.fit(X, y, **metadata)
+                options = {"scoring": self, "refit": False, "error_score": self._error_score}
+                GridSearchCV(estimator, {}, cv=cv, **options).fit(X, y, **metadata)
 
     def __call__(self, estimator: BaseEstimator, *rows: Any, **metadata: Any) -> float:
         """Record how the fit that was recorded last is scored."""
@@ -203,6 +209,8 @@ class Rehearsal:
         return "sample_weight" in signature(self._scorer).parameters
 
     def _record(self, stand_in: StandIn, arguments: Arguments) -> None:
+        if self._error_score == "raise":
+            stand_in._validate_params()
         self._last = key_of(stand_in, arguments)
         self.keys[-1].append(self._last)
         if self._last not in self.fits:

@@ -88,7 +88,7 @@ class SirenSearchCV(GridSearchCV):
         Number of groups that are handed to workers in advance.
 
     error_score : "raise" or float, default=np.nan
-        As in `GridSearchCV`.
+        As in `GridSearchCV`. "raise" raises what is wrong with the parameters before it trains.
 
     return_train_score : bool, default=False
         As in `GridSearchCV`.
@@ -254,7 +254,13 @@ class SirenSearchCV(GridSearchCV):
             search.scoring = scorer
         candidates = self._candidates()
         with parallel_config(backend="sequential"):
-            rehearsal = Rehearsal(self.estimator, scorer, self.refit, with_judges=self.racing)
+            rehearsal = Rehearsal(
+                self.estimator,
+                scorer,
+                self.refit,
+                with_judges=self.racing,
+                error_score=self.error_score,
+            )
             for candidate in candidates:
                 rehearsal.run(candidate, X, y, search.cv, params)
         outcomes = self._train(rehearsal.fits)

@@ -320,6 +320,17 @@ def test_a_failing_candidate_takes_nothing_with_it(chirp, bad):
         SirenSearchCV(small(), bad, cv=3, error_score="raise").fit(*chirp)
 
 
+def test_errors_that_are_to_be_raised_are_raised_before_training(chirp, stacks):
+    search = SirenSearchCV(small(), {"omega_0": [2.0, -1.0]}, cv=2, error_score="raise")
+    with pytest.raises(ValueError, match="omega_0"):
+        search.fit(*chirp)
+    pipe = make_pipeline(PCA(), small())
+    search = SirenSearchCV(pipe, {"pca__n_components": [1, 2]}, cv=2, error_score="raise")
+    with pytest.raises(ValueError, match="n_components=2"):
+        search.fit(*chirp)
+    assert stacks == []
+
+
 def test_a_failing_transformer_takes_nothing_with_it(chirp):
     pipe = make_pipeline(PCA(), small())
     with pytest.warns(FitFailedWarning, match="2 fits failed"):
