@@ -108,6 +108,8 @@ class SirenSearchCV(GridSearchCV):
     memory : str, path-like, joblib.Memory or None, default=None
         A folder that keeps what each group of fits has come to. A search that was interrupted, by
         Ctrl-C for instance, which ends it at once, trains the missing groups when it is run again.
+        One of more candidates, or with another number of workers, may have other groups: those
+        that are the same are not trained again.
 
     Attributes
     ----------
@@ -292,7 +294,7 @@ class SirenSearchCV(GridSearchCV):
         groups = make_groups(list(fits.values()), n_workers, racing=self.racing)
         do_group = kept(fit_group, self.memory)
         outcomes = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch)(
-            delayed(do_group)([fits[keys[index]] for index in group], racing=self.racing)
+            delayed(do_group)(_renumber([fits[keys[index]] for index in group]), racing=self.racing)
             for group in groups
         )
         return {
@@ -309,6 +311,12 @@ class SirenSearchCV(GridSearchCV):
         results["mean_fit_time"] += trained.seconds
         if self.racing:
             _settle_race(results, trained)
+
+
+def _renumber(fits: list[Fit]) -> list[Fit]:
+    """Count a group's candidates from 0 on, so that `memory` knows it again in another search."""
+    numbers = np.unique([fit.candidate for fit in fits], return_inverse=True)[1]
+    return [fit._replace(candidate=int(k)) for fit, k in zip(fits, numbers, strict=True)]
 
 
 def _settle_race(results: dict[str, Any], trained: _Trained) -> None:

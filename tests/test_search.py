@@ -575,6 +575,15 @@ def test_a_search_that_was_done_is_not_done_again(chirp, stacks, tmp_path, racin
     assert stacks == []
 
 
+def test_groups_that_were_done_are_found_by_a_search_of_more_candidates(chirp, stacks, tmp_path):
+    options = {"cv": 2, "memory": str(tmp_path), "refit": False}
+    grid = {"omega_0": [2.0, 5.0]}
+    SirenSearchCV(small(), grid, **options).fit(*chirp)
+    stacks.clear()
+    SirenSearchCV(small(), [{"hidden_layer_sizes": [8]}, grid], **options).fit(*chirp)
+    assert stacks == [2]
+
+
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_a_search_at_once_and_keeps_nothing_half_learned(chirp, tmp_path):
     endless = small(early_stopping=True, max_iter=1_000_000, n_iter_no_change=1_000_000)
