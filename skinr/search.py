@@ -8,6 +8,7 @@ from copy import copy
 from functools import partial
 from numbers import Integral
 from os import PathLike
+from pickle import PicklingError
 from typing import Any, ClassVar, NamedTuple, Self
 
 import joblib
@@ -289,6 +290,8 @@ class SirenSearchCV(GridSearchCV):
 
     def _train(self, fits: dict[Key, Fit]) -> dict[Key, Outcome]:
         """Do the fits, group by group."""
+        if self.memory is not None:
+            _check_is_known_again(list(fits.values()))
         keys = list(fits)
         n_workers = effective_n_jobs(self.n_jobs)
         groups = make_groups(list(fits.values()), n_workers, racing=self.racing)
@@ -311,6 +314,17 @@ class SirenSearchCV(GridSearchCV):
         results["mean_fit_time"] += trained.seconds
         if self.racing:
             _settle_race(results, trained)
+
+
+def _check_is_known_again(fits: list[Fit]) -> None:
+    try:
+        joblib.hash([fit.judge and (fit.judge.scorer, fit.judge.estimator) for fit in fits])
+    except (PicklingError, TypeError) as error:
+        raise ValueError(
+            "memory with racing=True knows fits again by their scorer and the steps of the "
+            f"Pipeline, which must be pickled: {error.args[0]}. Use functions that a module "
+            "defines by name, no lambdas and none within another; or racing=False."
+        ) from error
 
 
 def _renumber(fits: list[Fit]) -> list[Fit]:

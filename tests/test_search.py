@@ -584,6 +584,21 @@ def test_groups_that_were_done_are_found_by_a_search_of_more_candidates(chirp, s
     assert stacks == [2]
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("part", ["scorer", "step"])
+def test_a_race_that_a_cache_cannot_know_again_is_refused(chirp, stacks, tmp_path, part, n_jobs):
+    options = {"cv": 2, "memory": tmp_path, "n_jobs": n_jobs}
+    if part == "scorer":
+        options["scoring"] = lambda estimator, X, y: estimator.score(X, y)
+    pipe = make_pipeline(FunctionTransformer((lambda X: X) if part == "step" else None), small())
+    search = SirenSearchCV(pipe, {"sirenregressor__omega_0": [2.0, 5.0]}, racing=True, **options)
+    with pytest.raises(ValueError, match=r"memory.*racing.*lambda.*module"):
+        search.fit(*chirp)
+    assert stacks == []
+    search.set_params(racing=False).fit(*chirp)
+    search.set_params(racing=True, memory=None).fit(*chirp)
+
+
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_a_search_at_once_and_keeps_nothing_half_learned(chirp, tmp_path):
     endless = small(early_stopping=True, max_iter=1_000_000, n_iter_no_change=1_000_000)
