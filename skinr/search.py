@@ -101,10 +101,10 @@ class SirenSearchCV(GridSearchCV):
         Whether to drop candidates that are losing to others of their group. In a stack all are
         scored every tenth of the updates; those go that, twice in a row, would not reach the mean
         score that the best one has, if they went on gaining at the pace of the last tenth to the
-        end. Of those that are fitted one by one the better half goes on to the next fold. Where
-        scores are several, `refit` must name the one that counts.
+        end. Of those that are fitted one by one the better half goes on to the next fold.
         `cv_results_["dropped"]` marks the others; their scores are those of the moment, NaN for
-        folds that they have not come to, and they rank behind.
+        folds that they have not come to, and they rank behind, before what failed. Where scores
+        are several, `refit` must name the one that counts.
 
     memory : str, path-like, joblib.Memory or None, default=None
         A folder that keeps what each group of fits has come to. A search that was interrupted, by
@@ -334,7 +334,10 @@ def _renumber(fits: list[Fit]) -> list[Fit]:
 
 
 def _settle_race(results: dict[str, Any], trained: _Trained) -> None:
-    """Take out the scores on folds that candidates have not come to, and rank dropped ones last."""
+    """Take out the scores on folds that candidates have not come to, and rank again.
+
+    Dropped ones come behind the others, failed ones last.
+    """
     n_candidates = len(trained.candidates)
     for mean in [name for name in results if name.startswith(("mean_test_", "mean_train_"))]:
         kind = mean.removeprefix("mean_")
@@ -349,7 +352,7 @@ def _settle_race(results: dict[str, Any], trained: _Trained) -> None:
         results[f"std_{kind}"] = scores.std(axis=1).filled(np.nan)
         if kind.startswith("test_"):
             places = rankdata(-np.nan_to_num(results[mean], nan=-np.inf))
-            places += n_candidates * np.array(trained.dropped)
+            places += n_candidates * np.where(np.isnan(results[mean]), 2, trained.dropped)
             results[f"rank_{kind}"] = rankdata(places, method="min").astype(np.int32)
 
 

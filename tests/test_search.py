@@ -415,6 +415,14 @@ def test_candidates_that_fail_lose_a_race(chirp):
     assert np.isnan(search.cv_results_["mean_test_score"][2])
 
 
+def test_candidates_that_fail_rank_behind_those_that_a_race_drops(chirp):
+    search = SirenSearchCV(small(max_iter=400), {"omega_0": [-1.0, 5.0, 200.0]}, cv=3, racing=True)
+    with pytest.warns(FitFailedWarning):
+        search.fit(*chirp)
+    assert search.cv_results_["dropped"].tolist() == [False, False, True]
+    assert search.cv_results_["rank_test_score"].tolist() == [3, 1, 2]
+
+
 def test_racing_goes_by_the_score_that_refit_names(chirp):
     scoring = {"good": "r2", "bad": lambda estimator, X, y: -estimator.score(X, y)}
     chosen = [
