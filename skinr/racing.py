@@ -9,6 +9,7 @@ from math import inf
 import numpy as np
 
 from skinr.fits import Fit
+from skinr.regressor import warn_of
 from skinr.stacks import Run, advance
 from skinr.training import CHECK_INTERVAL
 
@@ -33,6 +34,8 @@ def train_runs(runs: list[Run], *, racing: bool) -> set[int]:
             before, losing = losing, _losing(earlier, scores, (max_iter - last) / (last - first))
             dropped |= before & losing
             runs = [run for run in runs if run.fit.candidate not in dropped]
+    for run in runs:
+        warn_of(run.history, run.problem.rate, stacklevel=2)
     return dropped
 
 

@@ -19,7 +19,6 @@ from skinr.losses import Objective
 from skinr.network import SirenStack
 from skinr.optimizers import AdamState, learning_rates
 from skinr.problem import Problem, prepare
-from skinr.regressor import warn_of
 from skinr.rows import TrainingRows
 from skinr.stored_rows import StoredRows
 from skinr.threads import map_in_threads
@@ -103,9 +102,8 @@ class Run(NamedTuple):
         return float(self.problem.rate * STEP_BACK_FACTOR ** self.history.n_step_backs[0])
 
     def deliver(self) -> None:
-        """Make the regressor the one that this run has come to, and warn if it diverged."""
+        """Make the regressor the one that this run has come to."""
         self.fit.regressor._finish(self.stack, self.problem.units, self.history)
-        warn_of(self.history, self.problem.rate, stacklevel=2)
 
 
 def advance(runs: list[Run], first: int, last: int) -> list[Run]:

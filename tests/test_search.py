@@ -12,7 +12,7 @@ import torch
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
-from sklearn.exceptions import FitFailedWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.metrics import make_scorer, r2_score
 from sklearn.model_selection import (
     GridSearchCV,
@@ -421,6 +421,13 @@ def test_candidates_that_fail_rank_behind_those_that_a_race_drops(chirp):
         search.fit(*chirp)
     assert search.cv_results_["dropped"].tolist() == [False, False, True]
     assert search.cv_results_["rank_test_score"].tolist() == [3, 1, 2]
+
+
+def test_a_race_warns_once_of_a_divergence(chirp):
+    search = SirenSearchCV(small(), {"learning_rate_init": [1.0]}, cv=2, racing=True, refit=False)
+    with pytest.warns(ConvergenceWarning, match="diverged") as warned:
+        search.fit(*chirp)
+    assert len(warned) == search.n_splits_
 
 
 def test_racing_goes_by_the_score_that_refit_names(chirp):
