@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import partial
@@ -56,7 +57,8 @@ class SirenSearchCV(GridSearchCV):
     ----------
     estimator : SirenRegressor or Pipeline that ends in one
         The transformers of a Pipeline are fitted to each training fold twice: for the training of
-        the networks, and for their scores.
+        the networks, and for their scores. Those that draw need a `random_state`, or the networks
+        are trained twice as well.
 
     param_grid : dict or list of dict
         Parameter names and the values to try, as in `GridSearchCV`; with `n_iter` also
@@ -267,7 +269,7 @@ class SirenSearchCV(GridSearchCV):
             for candidate in candidates:
                 rehearsal.run(candidate, X, y, search.cv, params)
         outcomes = self._train(rehearsal.fits)
-        search.estimator = with_stand_in(self.estimator, partial(_look_up, outcomes))
+        search.estimator = with_stand_in(self.estimator, partial(_look_up, outcomes, set(outcomes)))
         search._trained = _Trained.collect(candidates, rehearsal.keys, outcomes)
         with parts_of_a_whole(), parallel_config(backend="sequential"):
             super(SirenSearchCV, search).fit(X, y, **params)
@@ -409,9 +411,20 @@ class _FixedSplits:
         return get_routing_for_object(self._cv)
 
 
-def _look_up(outcomes: dict[Key, Outcome], stand_in: StandIn, arguments: dict[str, Any]) -> None:
+def _look_up(
+    outcomes: dict[Key, Outcome], unused: set[Key], stand_in: StandIn, arguments: dict[str, Any]
+) -> None:
     """Take up a fit that was done; one that was not, or failed, is done here."""
-    outcome = outcomes.get(key_of(stand_in, arguments))
+    key = key_of(stand_in, arguments)
+    unused.discard(key)
+    if unused and key not in outcomes:
+        unused.clear()
+        warnings.warn(
+            "A step of the Pipeline gives other rows each time that it is fitted, so what was "
+            "trained together is trained again, fit by fit. Set the random_state of that step.",
+            stacklevel=2,
+        )
+    outcome = outcomes.get(key)
     if outcome is None or outcome.regressor is None:
         SirenRegressor.fit(stand_in, **arguments)
     else:

@@ -165,7 +165,9 @@ def test_a_step_that_differs_from_fit_to_fit_costs_time_only(chirp):
     jitter = FunctionTransformer(lambda X: X + np.random.default_rng().normal(0, 1e-9, X.shape))
     pipe = make_pipeline(jitter, small())
     grid = {"sirenregressor__omega_0": [1.0, 60.0]}
-    search = SirenSearchCV(pipe, grid, cv=3).fit(*chirp)
+    with pytest.warns(UserWarning, match=r"other rows.*random_state") as warned:
+        search = SirenSearchCV(pipe, grid, cv=3).fit(*chirp)
+    assert len(warned) == 1
     reference = GridSearchCV(pipe, grid, cv=3).fit(*chirp)
     assert_same_search(search, reference, atol=1e-2)
 
