@@ -112,11 +112,8 @@ class Fit(NamedTuple):
     def shared(self) -> Hashable:
         """The parameters that the networks of a stack have in common."""
         parameters = self.regressor.get_params(deep=False)
-        return str(
-            joblib.hash(
-                {name: parameters[name] for name in sorted(parameters.keys() - PER_NETWORK)}
-            )
-        )
+        shared = {name: value for name, value in parameters.items() if name not in PER_NETWORK}
+        return str(joblib.hash(shared))
 
     @property
     def is_for_cpu(self) -> bool:
