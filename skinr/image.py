@@ -160,7 +160,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         channel_axis : int, None or "auto", default="auto"
             The axis of an array that holds the values of one pixel; None where there is none.
             "auto" takes the last axis for channels where there are three axes or more and it has
-            at most 4 entries.
+            at most 4 entries. A picture has its own.
 
         Returns
         -------

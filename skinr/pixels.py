@@ -64,7 +64,7 @@ def read_image(image: ImageSource, channel_axis: int | str | None) -> tuple[Arra
     ----------
     image : PIL.Image.Image, ndarray, path, or binary file
     channel_axis : int, None or "auto"
-        As :meth:`ImageCoordinateTransformer.image_to_arrays` takes it.
+        Of an array, as :meth:`ImageCoordinateTransformer.image_to_arrays` takes it.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def read_image(image: ImageSource, channel_axis: int | str | None) -> tuple[Arra
             "file opened in mode 'rb'."
         )
     _check_pixels(pixels)
-    axis = _find_channel_axis(pixels, channel_axis)
+    axis = _find_channel_axis(pixels, "auto" if picture else channel_axis)
     pixels = pixels[..., None] if axis is None else np.moveaxis(pixels, axis, -1)
     *sizes, n_channels = pixels.shape
     image_format = ImageFormat(

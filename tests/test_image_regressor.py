@@ -74,6 +74,18 @@ def test_a_picture_in_a_picture_out(mode):
     assert model.predict(scale=2).mode == mode
 
 
+@pytest.mark.parametrize("channel_axis", [-1, 0, None, 5])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_picture_knows_its_channels(tmp_path, mode, channel_axis):
+    picture = make_picture(mode, 5, 6)
+    picture.save(tmp_path / "picture.png")
+    model = ImageRegressor(NEAREST, channel_axis=channel_axis)
+    for image in (picture, tmp_path / "picture.png"):
+        assert_same_pixels(model.fit(image).predict(), picture)
+        assert model.score(image) == np.inf
+        assert model.predict(scale=2).size == (12, 10)
+
+
 def test_enlarging_by_the_nearest_pixel_repeats_it():
     picture = make_picture("RGB", 5, 7)
     larger = ImageRegressor(NEAREST).fit(picture).predict(scale=(3, 5))
