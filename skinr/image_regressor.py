@@ -60,8 +60,9 @@ class ImageRegressor(BaseEstimator):
     tile_size : int, tuple of int or None, default=None
         Cuts the image into tiles of at most so many pixels along all or along each of the axes,
         each with a regressor of its own. They reach an eighth of that further in all, and blend
-        there without seams. None makes one tile. What is fitted at a time is one tile, so that
-        the memory that a large image takes is little more than its pixels.
+        there without seams. Each needs a pixel in use. None makes one tile. What is fitted at a
+        time is one tile, so that the memory that a large image takes is little more than its
+        pixels.
 
     n_jobs : int or None, default=None
         Tiles that are fitted in parallel, through joblib, whose backends carry them to other
@@ -178,10 +179,11 @@ class ImageRegressor(BaseEstimator):
             As :meth:`ImageCoordinateTransformer.image_to_arrays` takes it. A pixel that is NaN in
             one of its channels is missing.
         mask : array-like of bool of the shape of the grid, optional
-            True where a pixel is used. The others are left out, and filled in by `predict`. A
-            picture is turned upright as its EXIF orientation says, as `image` is.
+            True where a pixel is used, one in each tile at least. The others are left out, and
+            filled in by `predict`. A picture is turned upright as its EXIF orientation says, as
+            `image` is.
         sample_weight : array-like of the shape of the grid, optional
-            How much each pixel counts.
+            How much each pixel counts; in each tile one at least has to.
         **fit_params : array-like of the shape of the grid
             Further metadata of the pixels, such as `groups`, or `siren__sample_weight` for a step
             of a Pipeline. They go to the regressor's `fit`, one row for each pixel in use; with
@@ -214,7 +216,7 @@ class ImageRegressor(BaseEstimator):
             metadata = process_routing(self, "fit", **metadata).regressor.fit
         tiling = Tiling.of(known.shape, self.tile_size)
         regressor = self._make_regressor()
-        _check_tiles(tiling, known, regressor)
+        _check_tiles(tiling, known, metadata, regressor)
         if transformer.image_format_.n_channels is None:
             pixels = pixels[..., 0]
         is_one_tile = len(tiling.tiles) == 1
@@ -387,7 +389,9 @@ def _cut_out(pixels: Array, tile: tuple[slice, ...]) -> Array:
     return np.array(pixels[tile], order="C")
 
 
-def _check_tiles(tiling: Tiling, known: NDArray[np.bool_], regressor: Any) -> None:
+def _check_tiles(
+    tiling: Tiling, known: NDArray[np.bool_], metadata: dict[str, Array], regressor: Any
+) -> None:
     if len(tiling.tiles) > 1:
         for name, value in regressor.get_params().items():
             if name.rpartition("__")[2] == "checkpoint" and value is not None:
@@ -396,12 +400,13 @@ def _check_tiles(tiling: Tiling, known: NDArray[np.bool_], regressor: Any) -> No
                     f"{len(tiling.tiles)}. Set it to None, and `memory` to a folder that keeps the "
                     "tiles that are done."
                 )
+    weights = [value for name, value in metadata.items() if name.endswith("sample_weight")]
     for tile in tiling.tiles:
-        if not known[tile].any():
+        if not np.all([part[tile] for part in (known, *weights)], axis=0).any():
             bounds = ", ".join(f"{part.start}:{part.stop}" for part in tile)
             raise ValueError(
-                f"No pixel is left to fit in the tile [{bounds}]: all of them are NaN, or False in "
-                "`mask`."
+                f"No pixel is left to fit in the tile [{bounds}]: all of them are NaN, False in "
+                "`mask`, or of weight 0."
             )
 
 

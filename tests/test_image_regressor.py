@@ -321,6 +321,18 @@ def test_a_tile_without_pixels():
         ImageRegressor(Untrained(), tile_size=7).fit(np.ones((20, 20)), mask=mask)
 
 
+@pytest.mark.parametrize("name", ["sample_weight", "siren__sample_weight"])
+def test_a_tile_without_weight(name):
+    weight = np.ones((20, 20))
+    weight[12:, 12:] = 0
+    model = ImageRegressor(Untrained(), tile_size=7)
+    with pytest.raises(ValueError, match=r"tile \[12:20, 12:20\].*weight 0"):
+        model.fit(np.ones((20, 20)), **{name: weight})
+    mask = np.arange(20) % 2 == np.zeros((20, 1))
+    with pytest.raises(ValueError, match=r"tile \[0:8, 0:8\]"):
+        model.fit(np.ones((20, 20)), mask=mask, **{name: 1.0 - mask})
+
+
 def psnr(first, second, peak):
     return 20 * np.log10(peak) - 10 * np.log10(np.mean(np.subtract(first, second) ** 2))
 
