@@ -330,6 +330,8 @@ def _drawable(pixels: Array, image_format: ImageFormat, source: Array) -> Array:
     picture = image_format.picture
     if picture and picture.mode not in SINGLE:
         drawn = make_picture(pixels, picture)
+        if drawn.mode == "La":  # Pillow converts it to LA alone
+            drawn = drawn.convert("LA")
         return np.asarray(drawn.convert("RGBA" if drawn.has_transparency_data else "RGB"))
     n_channels = pixels.shape[-1]
     if pixels.ndim != 3 or n_channels not in (1, 3, 4):

@@ -21,6 +21,7 @@ from skinr import (
     ReconstructionDisplay,
     SirenRegressor,
 )
+from skinr.pictures import PIL_MODES
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -49,7 +50,7 @@ def test_a_reconstruction():
     display.figure_.canvas.draw()
 
 
-@pytest.mark.parametrize("mode", ["1", "LA", "P", "RGBA", "CMYK", "LAB", "I;16", "F"])
+@pytest.mark.parametrize("mode", PIL_MODES)
 def test_a_picture_is_drawn_in_its_colours(mode):
     picture = make_picture(mode, 6, 8)
     if mode == "F":
