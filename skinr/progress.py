@@ -12,25 +12,26 @@ from torch import Tensor
 
 @contextmanager
 def progress_bar(max_iter: int, verbose: bool) -> Iterator[Callable[[int, Tensor], None] | None]:
-    """Show updates, loss and time left while the context lasts, on a terminal only.
+    """Show updates, loss and time left while the context lasts, where somebody looks on.
 
     Parameters
     ----------
     max_iter : int
         Updates of the whole fit.
     verbose : bool
-        False shows nothing.
+        False shows nothing, nor does True where stderr is no terminal and this is no notebook.
 
     Yields
     ------
     progress : callable or None
         Takes the number of updates done and the losses of the last one.
     """
-    if not (verbose and sys.stderr.isatty()):
+    is_watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+    if not (verbose and is_watched):
         yield None
         return
     try:
-        from tqdm import tqdm
+        from tqdm import auto
     except ImportError:
         warnings.warn(
             "verbose=True shows a progress bar with tqdm, which is not installed; "
@@ -39,7 +40,7 @@ def progress_bar(max_iter: int, verbose: bool) -> Iterator[Callable[[int, Tensor
         )
         yield None
         return
-    with tqdm(total=max_iter, unit="update", desc="fit") as bar:
+    with auto.tqdm(total=max_iter, unit="update", desc="fit") as bar:
 
         def progress(n_iter: int, losses: Tensor) -> None:
             bar.set_postfix(loss=f"{losses.mean().item():.3g}", refresh=False)
