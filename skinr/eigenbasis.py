@@ -129,7 +129,10 @@ class Eigenbasis:
 
 def _turn(covariance: Tensor, rotation: Tensor) -> Tensor:
     """Improve a rotation in place, and return what leads from the old coordinates to the new."""
-    improved: Tensor = torch.linalg.qr(covariance @ rotation)[0]
+    product = covariance @ rotation
+    if product.device.type == "mps":  # where torch's own is missing or slower
+        product = product.cpu()
+    improved: Tensor = torch.linalg.qr(product)[0].to(rotation.device)
     change = improved.mT @ rotation
     rotation.copy_(improved)
     return change
