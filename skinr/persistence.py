@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict
 from math import inf, log10
 from typing import Any, Self
@@ -17,7 +18,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 
 import skinr
-from skinr.ensemble import Network, members_of, to_network, to_stack
+from skinr.ensemble import Network, members_of
 from skinr.files import Description, open_file, write_file
 from skinr.model_files import (
     FORMAT,
@@ -144,8 +145,7 @@ class PersistenceMixin:
         """Return the state to pickle: on the CPU, without what only training needs."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
         if "network_" in state:
-            stack = to_stack(state["network_"])
-            state["network_"] = to_network(stack.to(torch.device("cpu"), stack.parameters.dtype))
+            state["network_"] = deepcopy(state["network_"]).cpu()
         state.pop("_adam_state", None)
         return state | {"_versions": _versions()}
 

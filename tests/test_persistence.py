@@ -133,6 +133,14 @@ def test_a_file_and_a_pickle_are_little_more_than_the_weights(chirp, tmp_path):
     assert len(pickle.dumps(model)) < weights + 10_000
 
 
+@pytest.mark.parametrize("n_estimators", [1, 2])
+def test_a_pickle_has_the_weights_to_the_bit(chirp, n_estimators):
+    model = SirenRegressor((16,), omega_0=7.7, max_iter=5, n_estimators=n_estimators).fit(*chirp)
+    again = pickle.loads(pickle.dumps(model)).network_.state_dict()
+    for name, part in model.network_.state_dict().items():
+        assert torch.equal(again[name], part), name
+
+
 def test_before_a_fit_there_is_nothing_to_save(tmp_path):
     with pytest.raises(NotFittedError):
         SirenRegressor().save(tmp_path / "model")
