@@ -48,8 +48,11 @@ class DerivativesMixin:
 
         Raises
         ------
+        NotFittedError
+            Before a fit.
         ValueError
-            For coordinates that :meth:`predict` would refuse, or another dtype.
+            For coordinates that :meth:`predict` would refuse, as NaN or other columns than the
+            training data had, or another dtype.
         """
         return self._values_and_gradient(X, dtype)[1]
 
@@ -70,7 +73,7 @@ class DerivativesMixin:
 
         Raises
         ------
-        ValueError
+        NotFittedError, ValueError
             As :meth:`gradient`.
         """
         n_features = len(self._fitted_units().X.scale)
@@ -105,7 +108,7 @@ class DerivativesMixin:
 
         Raises
         ------
-        ValueError
+        NotFittedError, ValueError
             As :meth:`gradient`.
         """
         operator = self._fitted_units().laplacian_operator
@@ -132,6 +135,8 @@ class DerivativesMixin:
 
         Raises
         ------
+        NotFittedError
+            Before a fit.
         ValueError
             As :meth:`gradient`; and where the function is no vector field, with as many outputs
             as features.

@@ -82,11 +82,14 @@ class ReconstructionDisplay:
         NotFittedError
             Before a fit.
         ValueError
-            If the image can't be read or drawn, or is unlike the fitted one.
+            If the image can't be read or drawn, or is unlike the fitted one; or for an `ax` that
+            :meth:`plot` refuses.
         TypeError
             If it is a masked array, or not an image at all, or if the estimator is another one.
         OSError
             If the path is not that of a file that can be opened.
+        ImportError
+            Without matplotlib; `pip install 'skinr[figures]'` brings it.
         """
         if not isinstance(estimator, ImageRegressor):
             raise TypeError(
@@ -117,6 +120,14 @@ class ReconstructionDisplay:
         Returns
         -------
         display : ReconstructionDisplay
+
+        Raises
+        ------
+        ValueError
+            If `ax` is another number of axes than 1 or 3, or one to divide that is not made by
+            matplotlib's `subplots`.
+        ImportError
+            Without matplotlib.
         """
         self.figure_: Figure
         self.figure_, axes = _grid_of_axes(ax, 1, 3)
@@ -174,7 +185,11 @@ class LossCurveDisplay:
         NotFittedError
             Before a fit.
         AttributeError
-            If it has no `loss_curve_`.
+            If it has no `loss_curve_`, or is an ImageRegressor of several tiles.
+        ValueError
+            If `ax` is several axes.
+        ImportError
+            Without matplotlib.
         """
         inner, _ = _unwrap(estimator, None)
         return cls(np.asarray(inner.loss_curve_)).plot(ax, **kwargs)
@@ -192,6 +207,13 @@ class LossCurveDisplay:
         Returns
         -------
         display : LossCurveDisplay
+
+        Raises
+        ------
+        ValueError
+            If `ax` is several axes.
+        ImportError
+            Without matplotlib.
         """
         self.figure_: Figure
         self.figure_, axes = _grid_of_axes([ax] if ax else None, 1, 1)
@@ -252,6 +274,15 @@ class ActivationDisplay:
         ------
         NotFittedError
             Before a fit.
+        ValueError
+            For positions that the estimator's `predict` would refuse, or an `ax` that :meth:`plot`
+            refuses.
+        TypeError
+            If X is an image, where the estimator is an ImageRegressor.
+        AttributeError
+            If it has no `layer_activations`, or is an ImageRegressor of several tiles.
+        ImportError
+            Without matplotlib.
         """
         inner, X = _unwrap(estimator, X)
         return cls(inner.layer_activations(X)).plot(ax, **kwargs)
@@ -269,6 +300,14 @@ class ActivationDisplay:
         Returns
         -------
         display : ActivationDisplay
+
+        Raises
+        ------
+        ValueError
+            If `ax` is another number of axes than 1 or 2 x n_layers, or one to divide that is not
+            made by matplotlib's `subplots`.
+        ImportError
+            Without matplotlib.
         """
         self.figure_: Figure
         self.figure_, self.axes_ = _grid_of_axes(ax, 2, len(self.layers))

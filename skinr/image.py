@@ -121,6 +121,15 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         -------
         coordinates : ndarray of shape (n_pixels, n_axes)
             In [-1, 1] within the grid; float32 if X is, else float64.
+
+        Raises
+        ------
+        NotFittedError
+            Before a fit or a conversion of an image.
+        ValueError
+            If X is not a finite table of numbers with a column for each axis of the grid.
+        TypeError
+            If X is an image.
         """
         check_is_fitted(self)
         return to_coordinates(self._validate_positions(X, reset=False), self.shape_)
@@ -137,6 +146,15 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         -------
         positions : ndarray of shape (n_pixels, n_axes)
             Pixel positions; float32 if X is, else float64.
+
+        Raises
+        ------
+        NotFittedError
+            Before a fit or a conversion of an image.
+        ValueError
+            If X is not a finite table of numbers with a column for each axis of the grid.
+        TypeError
+            If X is an image.
         """
         check_is_fitted(self)
         coordinates = self._validate_positions(X, reset=False)

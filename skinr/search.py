@@ -50,8 +50,8 @@ class SirenSearchCV(GridSearchCV):
     in less time than one after the other: all candidates and folds that agree in everything but
     `omega_0`, `hidden_omega_0`, `weight_scale`, `first_layer_init`, `learning_rate_init`,
     `alpha`, `normalize_X`, `normalize_y`, `random_state` and `verbose`. Those of another solver
-    than "adam", those that need `early_stopping`, `max_time` or derivatives, and those of tables of
-    more than 2**24 numbers are fitted one by one.
+    than "adam", those that need `early_stopping`, `max_time`, more than one of `n_estimators` or
+    derivatives, and those of tables of more than 2**24 numbers are fitted one by one.
 
     Parameters
     ----------
