@@ -210,7 +210,6 @@ def _known_r2(targets: Values, predictions: Values, weight: Values) -> list[floa
 def _precision(dtype: DTypeLike | None) -> np.dtype[Any] | None:
     if dtype is None:
         return None
-    precision = np.dtype(dtype)
-    if precision not in TORCH_DTYPES:
+    if dtype not in tuple(TORCH_DTYPES):
         raise ValueError(f"dtype must be None, float32 or float64; {dtype!r} given.")
-    return precision
+    return np.dtype(dtype)

@@ -184,6 +184,8 @@ def test_bad_input(chirp, name):
         derive(np.full_like(X, np.nan))
     with pytest.raises(ValueError, match="float32 or float64"):
         derive(X, dtype=np.float16)
+    with pytest.raises(ValueError, match="dtype must be None, float32 or float64; 'nonsense'"):
+        derive(X, dtype="nonsense")
 
 
 @pytest.mark.parametrize(
