@@ -36,7 +36,7 @@ def progress_bar(max_iter: int, verbose: bool) -> Iterator[Callable[[int, Tensor
         warnings.warn(
             "verbose=True shows a progress bar with tqdm, which is not installed; "
             "pip install 'skinr[progress]' brings it. The fit goes on without.",
-            stacklevel=4,
+            stacklevel=6,
         )
         yield None
         return

@@ -206,7 +206,7 @@ class SirenRegressor(
         integer gives the same bits on one machine with one number of threads.
 
     verbose : bool, default=False
-        Whether to show a progress bar (tqdm) on a terminal.
+        Whether to show a progress bar (tqdm) on a terminal or in a notebook.
 
     Attributes
     ----------

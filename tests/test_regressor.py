@@ -637,8 +637,9 @@ def test_verbose_without_tqdm_warns_and_fits(chirp, monkeypatch):
     screen.isatty = lambda: True
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setitem(sys.modules, "tqdm", None)
-    with pytest.warns(UserWarning, match=r"skinr\[progress\]"):
+    with pytest.warns(UserWarning, match=r"skinr\[progress\]") as warned:
         model = small(verbose=True, max_iter=20).fit(X, y)
+    assert warned[0].filename == __file__
     assert model.n_iter_ == 20
 
 
