@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from math import inf
 
 import torch
-from sklearn.utils import gen_batches
 
 from skinr.descent import descend
 from skinr.jet_rows import JetRows
 from skinr.least_squares import REVIEW_INTERVAL, LeastSquaresFit
 from skinr.lower_frequencies import Choice, prefer_lower
 from skinr.network import SirenStack
-from skinr.threads import count_threads, map_in_threads
 from skinr.training import Monitor
 
 FEW_ROWS = 500
@@ -119,40 +116,21 @@ def race(
     """
     fits: dict[int, LeastSquaresFit] = {}
     failures, most = 0, -inf
-    descending = list(reversed(range(len(stack))))
-    for few in gen_batches(len(stack), MOST_FAILURES):
-        begin = partial(_begin, stack, rows)
-        begun = map_in_threads(begin, descending[few], count_threads())
-        for k, fit in zip(descending[few], begun, strict=True):
-            if failures == MOST_FAILURES:
-                break
-            fits[k], most = fit, max(most, fit.merit)
-            failures = failures + 1 if fit.merit < most - FAR_BEHIND else 0
+    for k in reversed(range(len(stack))):
+        fits[k] = LeastSquaresFit(stack.take(k), rows)
+        fits[k].review()
+        most = max(most, fits[k].merit)
+        failures = failures + 1 if fits[k].merit < most - FAR_BEHIND else 0
         if failures == MOST_FAILURES:
             break
     runners = [k for k in fits if fits[k].merit >= most - HOPELESS]
-    advance = partial(advance_to_review, max_iter=max_iter, monitor=monitor)
-    interruption = _side_by_side(advance, [fits[k] for k in runners], monitor)
+    interruption = None
+    for k in runners:
+        if not interruption:
+            interruption = advance_to_review(fits[k], max_iter, monitor)
     if interruption:
         runners = [k for k in runners if fits[k].n_steps]
     return fits, max(runners, key=lambda k: fits[k].rank), interruption
-
-
-def _begin(stack: SirenStack, rows: JetRows, k: int) -> LeastSquaresFit:
-    fit = LeastSquaresFit(stack.take(k), rows)
-    fit.review()
-    return fit
-
-
-def _side_by_side(
-    act: Callable[[LeastSquaresFit], str | None], fits: Sequence[LeastSquaresFit], monitor: Monitor
-) -> str | None:
-    """Do something with fits, the first of them at least, and return what interrupted them."""
-
-    def act_in_time(fit: LeastSquaresFit) -> str | None:
-        return (fit is not fits[0] and monitor.interrupted_by) or act(fit)
-
-    return next(filter(None, map_in_threads(act_in_time, fits, count_threads())), None)
 
 
 def _choose(stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor) -> Choice:
@@ -165,15 +143,14 @@ def _choose(stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor) -
     while not (interruption or _is_plain(fits[best], max_iter)):
         interruption = advance_to_review(fits[best], max_iter, monitor)
         best = max(fits, key=lambda k: fits[k].rank)
-    failures, left = 0, list(range(best))
-    while left and failures < MOST_FAILURES and not interruption:
-        lower = [left.pop() for _ in range(min(len(left), MOST_FAILURES - failures))]
-        for k in lower:
-            fits[k] = fits.get(k) or LeastSquaresFit(stack.take(k), rows)
-        act = partial(settle, max_iter=max_iter, monitor=monitor, ahead=fits[best])
-        interruption = _side_by_side(act, [fits[k] for k in lower], monitor)
-        for k in lower:
-            failures += 1
-            if fits[k].rank > fits[best].rank:
-                best, failures = k, 0
+    failures = 0
+    for k in reversed(range(best)):
+        if interruption or failures == MOST_FAILURES:
+            break
+        if k not in fits:
+            fits[k] = LeastSquaresFit(stack.take(k), rows)
+        interruption = settle(fits[k], max_iter, monitor, fits[best])
+        failures += 1
+        if fits[k].rank > fits[best].rank:
+            best, failures = k, 0
     return Choice(fits[best], best, interruption or descend(fits[best], max_iter, monitor))
