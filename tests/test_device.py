@@ -27,9 +27,12 @@ def test_what_is_not_here_is_a_clear_error(name):
 
 
 def test_a_forked_process_does_not_wait_for_threads_that_it_has_not():
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
     torch.rand(1_000_000).sin()
     child = os.fork()
     if child == 0:
         torch.rand(1_000_000).sin()
         os._exit(torch.get_num_threads())
+    torch.set_num_threads(n_threads)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1

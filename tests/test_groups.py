@@ -31,7 +31,7 @@ def make_fits(n_candidates, table, n_folds=2, **parameters):
 @pytest.fixture
 def attempts(monkeypatch):
     """The sizes of the stacks that are tried; those above `limit` run out of memory."""
-    train, sizes = skinr.stacks.train, []
+    train = skinr.stacks.train
 
     class Attempts(list):
         limit, error = np.inf, None

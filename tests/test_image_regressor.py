@@ -9,6 +9,8 @@ from PIL import Image
 from scipy.ndimage import center_of_mass
 from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.datasets import load_sample_image
+from sklearn.ensemble import BaggingRegressor
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
@@ -519,3 +521,16 @@ def test_bad_scores(image, mask, message):
 def test_bad_parameters(parameters):
     with pytest.raises(ValueError, match=next(iter(parameters))):
         ImageRegressor(**parameters).fit(waves())
+
+
+@pytest.mark.accuracy
+def test_the_defaults_learn_a_photograph():
+    photograph = Image.fromarray(load_sample_image("china.jpg")).resize((64, 64)).convert("L")
+    assert ImageRegressor(SirenRegressor(random_state=0)).fit(photograph).score(photograph) > 35
+
+
+def test_the_mean_of_several_networks_is_an_image():
+    several = BaggingRegressor(small_siren(), 2, bootstrap=False, random_state=0)
+    model = ImageRegressor(several).fit(waves())
+    assert model.predict().dtype == np.uint8
+    assert model.score(waves()) > 30

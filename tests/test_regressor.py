@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import r2_score
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
@@ -643,7 +644,7 @@ def test_verbose_without_tqdm_warns_and_fits(chirp, monkeypatch):
     assert model.n_iter_ == 20
 
 
-def test_a_memory_map_is_not_copied_and_fits(tmp_path):
+def test_a_read_only_memory_map_is_fitted(tmp_path):
     rows = np.memmap(tmp_path / "rows", np.float64, "w+", shape=(50_000, 2))
     rows[:] = np.random.default_rng(0).uniform(0, 1, rows.shape)
     rows.flags.writeable = False
@@ -663,3 +664,29 @@ def test_no_warning_in_an_ordinary_fit(chirp):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         small().fit(X, y).predict(X)
+
+
+def test_a_piece_of_a_stream_has_weights(chirp):
+    X, y = chirp
+    weight = np.tile([1.0, 0.0], 100)
+    weighted = small().partial_fit(X, np.where(weight > 0, y, 99.0), sample_weight=weight)
+    np.testing.assert_array_equal(
+        weighted.predict(X), small().partial_fit(X[weight > 0], y[weight > 0]).predict(X)
+    )
+
+
+def test_the_score_counts_weights(chirp):
+    X, y = chirp
+    weight = np.arange(200.0)
+    model = small(max_iter=20).fit(X, y)
+    assert model.score(X, y, weight) == r2_score(y, model.predict(X), sample_weight=weight)
+
+
+@pytest.mark.accuracy
+@pytest.mark.parametrize("loss", ["huber", "absolute_error"])
+def test_robust_losses_leave_outliers_alone(chirp, loss):
+    X, y = chirp
+    wrong = np.where(np.random.default_rng(0).uniform(size=200) < 0.1, y + 3, y)
+    robust = SirenRegressor(loss=loss, random_state=0).fit(X, wrong)
+    squared = SirenRegressor(solver="adam", random_state=0).fit(X, wrong)
+    assert 1 - robust.score(X, y) < 0.5 * (1 - squared.score(X, y))

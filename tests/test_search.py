@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-import torch
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
@@ -209,6 +208,8 @@ def test_scores_and_refits(chirp, scoring, refit):
     reference = GridSearchCV(small(), OMEGAS, **options).fit(*chirp)
     for name in ("best_params_", "best_index_", "best_score_", "multimetric_", "scorer_"):
         assert hasattr(search, name) == hasattr(reference, name), name
+    for name in [name for name in reference.cv_results_ if name.startswith(("mean_test", "rank"))]:
+        np.testing.assert_allclose(search.cv_results_[name], reference.cv_results_[name], rtol=1e-3)
     if refit:
         assert_same_search(search, reference)
         assert search.score(*chirp) == reference.score(*chirp)
@@ -491,18 +492,6 @@ def test_workers_do_what_one_process_does(chirp, n_jobs):
     grid = {"omega_0": [1.0, 12.0, 60.0], "early_stopping": [False, True]}
     search = SirenSearchCV(small(), grid, cv=3, n_jobs=n_jobs).fit(*chirp)
     assert_same_search(search, SirenSearchCV(small(), grid, cv=3).fit(*chirp))
-
-
-def threads(estimator, X, y):
-    return torch.get_num_threads()
-
-
-@pytest.mark.parametrize("n_jobs", [1, 2, -1])
-def test_workers_share_the_threads(chirp, n_jobs):
-    search = GridSearchCV(small(max_iter=1), OMEGAS, cv=2, scoring=threads, n_jobs=n_jobs)
-    search.fit(*chirp)
-    n_workers, n_cores = joblib.effective_n_jobs(n_jobs), joblib.cpu_count()
-    assert n_workers * search.cv_results_["mean_test_score"].max() <= max(n_workers, n_cores)
 
 
 @pytest.mark.parametrize("search_class", [GridSearchCV, SirenSearchCV])

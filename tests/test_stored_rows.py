@@ -48,6 +48,16 @@ def test_batches_visit_every_row_equally_often(n_rows, batch_size, weighted, fir
 @pytest.fixture
 def nothing_is_copied(monkeypatch):
     monkeypatch.setattr("skinr.splits.MAX_COPIED_SIZE", 0)
+    monkeypatch.setattr("skinr.choices.MAX_COPIED_SIZE", 0)
+
+
+@pytest.mark.accuracy
+@pytest.mark.usefixtures("nothing_is_copied")
+def test_the_defaults_take_it_where_it_is(table):
+    X, y = table
+    model = SirenRegressor((64, 64), random_state=0).fit(X, y)
+    assert model.n_iter_ == 1000
+    assert model.score(X, y) > 0.999
 
 
 @pytest.fixture
