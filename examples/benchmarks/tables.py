@@ -133,8 +133,8 @@ def main():
         if chosen:
             print(f"\n{title}:", end="")
             summarise(chosen)
-    draw(rows, options.figures / "tables.png")
     write_json(options.json, rows)
+    draw(rows, options.figures / "tables.png")
 
 
 if __name__ == "__main__":

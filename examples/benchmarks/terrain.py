@@ -129,9 +129,9 @@ def main():
             }
             cells = "".join(f"{e:>14.1e}{s:>8.1f} s" for e, s in medians.values())
             print(f"{surface:<16}{n_rows:>9}{cells}", flush=True)
+    write_json(options.json, rows)
     if options.figures:
         draw_figure(rows, options.figures)
-    write_json(options.json, rows)
 
 
 if __name__ == "__main__":

@@ -180,9 +180,9 @@ def main():
     print(f"\n{'megapixels':>10}{'tiles':>8}{'fit in s':>12}{'predict':>12}{'PSNR':>10}", end="")
     print(f"{'megabytes':>12}")
     sizes = [size(n_megapixels, options) for n_megapixels in options.megapixels]
+    write_json(options.json, {"quality": qualities, "size": sizes})
     if options.figures:
         draw(sizes, options.figures)
-    write_json(options.json, {"quality": qualities, "size": sizes})
 
 
 if __name__ == "__main__":
