@@ -10,7 +10,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from pictures import open_picture
+from pictures import check_size, open_picture
 from PIL import Image
 from scipy import ndimage
 
@@ -27,6 +27,7 @@ options.figures.mkdir(parents=True, exist_ok=True)
 # %% The photograph as a function of row and column
 photograph = open_picture(options.image, "china.jpg").convert("L")
 photograph.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
+check_size(parser, photograph, 10)
 image = np.asarray(photograph) / 255
 model = SirenRegressor(omega_0=20, max_iter=options.max_iter, random_state=0, verbose=True)
 model.fit(np.argwhere(np.ones(image.shape)), image.ravel())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from pictures import open_picture
+from pictures import check_size, open_picture
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -29,6 +29,7 @@ options.figures.mkdir(parents=True, exist_ok=True)
 # %% A photograph, and what is left of it
 photograph = open_picture(options.image, "flower.jpg").convert("RGB")
 photograph.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
+check_size(parser, photograph, 8 * options.scale)
 width, height = (side - side % options.scale for side in photograph.size)
 truth = photograph.crop((0, 0, width, height))
 small = truth.reduce(options.scale)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from pictures import open_picture
+from pictures import check_size, open_picture
 from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import griddata
 
@@ -28,6 +28,7 @@ options.figures.mkdir(parents=True, exist_ok=True)
 # %% A photograph, and two masks: True where a pixel is known
 photograph = open_picture(options.image, "china.jpg").convert("RGB")
 photograph.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
+check_size(parser, photograph, 8)
 image = np.asarray(photograph)
 
 

@@ -10,6 +10,15 @@ def open_picture(path, sample):
     if path is None:
         return Image.fromarray(load_sample_image(sample))
     picture = ImageOps.exif_transpose(Image.open(path))
-    if picture.mode.startswith("I"):  # greys of 16 bits, which Pillow would clip
-        picture = Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    if picture.mode.startswith(("I", "F")):  # greys of more bits, which Pillow would clip
+        values = np.asarray(picture).clip(0)
+        white = max(values.max(), 1 if picture.mode == "F" else 65535)
+        picture = Image.fromarray((255 * (values / white)).astype(np.uint8))
     return picture
+
+
+def check_size(parser, picture, least):
+    """End the program with a message where a side of a picture has too few pixels."""
+    if min(picture.size) < least:
+        width, height = picture.size
+        parser.error(f"a picture of {width} x {height} pixels; sides of {least} are needed")

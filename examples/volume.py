@@ -20,6 +20,10 @@ parser.add_argument("--max-iter", type=int, default=600, help="number of updates
 parser.add_argument("--random-state", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()
+if options.size < 12:
+    parser.error(
+        f"--size {options.size}; at least 12 are needed, for a cubic spline through slices"
+    )
 options.figures.mkdir(parents=True, exist_ok=True)
 
 # %% A volume, (slice, row, column)
@@ -49,7 +53,7 @@ volume = (255 * phantom((n_slices, options.size, options.size))).round().astype(
 known = np.zeros(volume.shape, bool)
 known[::2] = True
 siren = SirenRegressor(max_iter=options.max_iter, random_state=options.random_state, verbose=True)
-model = ImageRegressor(siren).fit(volume, mask=known)
+model = ImageRegressor(siren, channel_axis=None).fit(volume, mask=known)
 slices = np.arange(n_slices)
 predictions = {
     name: make_interp_spline(slices[::2], volume[::2], degree)(slices).clip(0, 255)

@@ -216,7 +216,7 @@ class LossCurveDisplay:
             Without matplotlib.
         """
         self.figure_: Figure
-        self.figure_, axes = _grid_of_axes([ax] if ax else None, 1, 1)
+        self.figure_, axes = _grid_of_axes(ax, 1, 1)
         self.ax_: Axes = axes[0, 0]
         self.line_: Line2D
         (self.line_,) = self.ax_.semilogy(self.loss_curve, **kwargs)
@@ -337,15 +337,17 @@ def _grid_of_axes(ax: Any, n_rows: int, n_columns: int) -> tuple[Any, Array]:
     if ax is None:
         size = (4.5 * n_columns, 4.0) if n_rows == 1 else (2.6 * n_columns, 2.4 * n_rows)
         return subplots(n_rows, n_columns, squeeze=False, figsize=size, layout="constrained")
-    if isinstance(ax, Axes):
-        ax.set_axis_off()
+    n_axes = n_rows * n_columns
+    if isinstance(ax, Axes) and n_axes > 1:
         bounds = ax.get_subplotspec()
         if bounds is None:
             raise ValueError("ax must be made by matplotlib's subplots to be divided.")
+        ax.set_axis_off()
         return ax.figure, bounds.subgridspec(n_rows, n_columns).subplots(squeeze=False)
     axes = np.asarray(ax, dtype=object)
-    if axes.size != n_rows * n_columns:
-        raise ValueError(f"ax has {axes.size} axes; 1 or {n_rows * n_columns} are accepted.")
+    if axes.size != n_axes or not all(isinstance(one, Axes) for one in axes.flat):
+        accepted = "one of matplotlib's Axes" + (f", or {n_axes} of them" if n_axes > 1 else "")
+        raise ValueError(f"ax must be None or {accepted}; {ax!r} given.")
     return axes.flat[0].figure, axes.reshape(n_rows, n_columns)
 
 

@@ -99,10 +99,21 @@ class LinearModel(NamedTuple):
         return largest
 
     def explain(self, noise: float) -> Explanation:
-        """Return what becomes of the targets, under as much more noise as float64 needs."""
-        factors = (self.factor(noise * 10.0**rise) for rise in range(MOST_RISES))
-        factor = next(factor for factor in factors if factor is not None)
-        return Explanation(factor, self.target, noise)
+        """Return what becomes of the targets, under as much more noise as float64 needs.
+
+        Raises
+        ------
+        ValueError
+            If that is not finite.
+        """
+        for rise in range(MOST_RISES):
+            factor = self.factor(noise * 10.0**rise)
+            if factor is not None:
+                return Explanation(factor, self.target, noise)
+        raise ValueError(
+            "Values and derivatives, or derivatives and units of 1, differ by more orders of "
+            "magnitude than float64 can square. Give them in other units."
+        )
 
 
 class Explanation:

@@ -16,6 +16,9 @@ Region = Sequence[tuple[float, float]]
 LONGEST_FLOAT32_AXIS = 2**14
 """Positions along longer axes are float64: float32 would round them by a thousandth of a pixel."""
 
+LARGEST_FACTOR = 1e30
+"""By which an image can be enlarged: its number of pixels is finite then."""
+
 
 class Grid(NamedTuple):
     """The pixels of an image, of a part of it, or of one of another size over the same span.
@@ -76,6 +79,7 @@ class Grid(NamedTuple):
                 for extent, factor in zip(extents, factors, strict=True)
             )
         try:
+            np.empty(new_shape, bool)  # fails at once where axes would first fill the memory
             return cls(
                 tuple(
                     (start + (np.arange(new) + 0.5) * (extent / new) - 0.5).astype(
@@ -170,11 +174,16 @@ def _as_factors(scale: Any, n_axes: int) -> tuple[float, ...]:
     if scale is None:
         return (1.0,) * n_axes
     factors = tuple(scale) if np.iterable(scale) else (np.asarray(scale)[()],) * n_axes
-    if len(factors) != n_axes or not all(
-        isinstance(factor, Real) and 0 < float(factor) < np.inf for factor in factors
-    ):
+    if len(factors) != n_axes or not all(map(_is_factor, factors)):
         raise ValueError(f"scale must be a positive number, or {n_axes} of them; {scale!r} given.")
     return tuple(float(factor) for factor in factors)
+
+
+def _is_factor(factor: Any) -> bool:
+    try:
+        return isinstance(factor, Real) and 0 < float(factor) <= LARGEST_FACTOR
+    except OverflowError:
+        return False
 
 
 def _as_bounds(region: Any, image_shape: tuple[int, ...]) -> list[tuple[float, float]]:
@@ -186,7 +195,7 @@ def _as_bounds(region: Any, image_shape: tuple[int, ...]) -> list[tuple[float, f
             0 <= start < stop <= size
             for (start, stop), size in zip(bounds, image_shape, strict=True)
         ]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         inside = [False]
     if not all(inside):
         raise ValueError(

@@ -424,6 +424,8 @@ def _known_pixels(pixels: Array, mask: ArrayLike | None) -> NDArray[np.bool_]:
 
 
 def _as_grid(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask would be ignored; give {name}.data.")
     array = read_picture(value)[0] if isinstance(value, Image.Image) else np.asarray(value)
     if array.shape != shape:
         raise ValueError(

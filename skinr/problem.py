@@ -245,7 +245,6 @@ def _validate_rows(
         coordinates = validate_data(
             regressor, X, dtype=[np.float64, np.float32], reset=not continued
         )
-        targets, layout = collect_targets(coordinates.shape, y, gradient, laplacian)
     weight = None
     if sample_weight is not None:
         weight = _check_sample_weight(sample_weight, coordinates, dtype=np.float64)
@@ -254,6 +253,9 @@ def _validate_rows(
                 "sample_weight must be non-negative with at least one positive weight; its "
                 f"smallest entry is {weight.min()}, its largest {weight.max()}."
             )
+    if not values_alone:
+        counts = None if weight is None else weight > 0
+        targets, layout = collect_targets(coordinates.shape, y, gradient, laplacian, counts)
     table = Table.canonical(coordinates, targets, weight)
     if not values_alone:
         check_targets(table, layout, term_weights(regressor))

@@ -88,6 +88,7 @@ def collect_targets(
     y: ArrayLike | None,
     gradient: ArrayLike | None,
     laplacian: ArrayLike | None,
+    counts: NDArray[np.bool_] | None = None,
 ) -> tuple[Array, Layout]:
     """Validate values and derivatives, and put them side by side.
 
@@ -100,12 +101,14 @@ def collect_targets(
             (n_samples, n_outputs, n_features), optional
     laplacian : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
         NaN marks what a row does not have.
+    counts : ndarray of bool of shape (n_samples,), optional
+        Rows of positive weight; all by default.
 
     Returns
     -------
     targets : ndarray of shape (n_samples, n_columns)
     layout : Layout
-        Of the kinds of which anything is known.
+        Of the kinds of which anything is known in rows that count.
 
     Raises
     ------
@@ -125,9 +128,13 @@ def collect_targets(
                 f"{name} has shape {array.shape}; X of shape {shape} and targets of shape "
                 f"{(n_samples, *outputs)} call for {expected}."
             )
-    known = {name: array for name, array in arrays.items() if not np.isnan(array).all()}
+    rows = slice(None) if counts is None else counts
+    known = {name: array for name, array in arrays.items() if not np.isnan(array[rows]).all()}
     if not known:
-        raise ValueError(f"Nothing to fit: every entry of {', '.join(arrays)} is NaN.")
+        raise ValueError(
+            f"Nothing to fit: every entry of {', '.join(arrays)} is NaN or in a row with a weight "
+            "of 0."
+        )
     n_outputs = 1 if single_target else outputs[0]
     columns = []
     for name, array in known.items():
@@ -156,7 +163,7 @@ def check_targets(table: Table, layout: Layout, weights: dict[str, float]) -> No
     is_known = ~np.isnan(table.y)
     if not any(is_known[:, layout.columns(kind)].any() for kind in layout.kinds if weights[kind]):
         raise ValueError(
-            "Nothing to fit: all that is known has a weight of 0, by sample_weight, "
+            "Nothing to fit: all that is known has a weight of 0, by "
             f"gradient_weight={weights['gradient']} or laplacian_weight={weights['laplacian']}."
         )
     if not layout.has_derivatives and not is_known.all():

@@ -158,10 +158,17 @@ def test_where_to_draw():
     assert display.figure_ is figure
     box = right.get_position()
     assert all(box.x0 - 0.01 < ax.get_position().x0 < box.x1 for ax in display.axes_.flat)
+    free = figure.add_axes((0, 0, 1, 1))
     with pytest.raises(ValueError, match="subplots"):
-        ActivationDisplay(layers).plot(figure.add_axes((0, 0, 1, 1)))
-    with pytest.raises(ValueError, match="2 axes; 1 or 6"):
+        ActivationDisplay(layers).plot(free)
+    assert free.axison
+    with pytest.raises(ValueError, match="Axes, or 6 of them"):
         ActivationDisplay(layers).plot([left, right])
+    curve = LossCurveDisplay(np.ones(3))
+    assert curve.plot(np.array(left)).ax_ is left
+    for wrong in ([left, right], [], [None], figure, "left"):
+        with pytest.raises(ValueError, match=r"None or one of matplotlib's Axes; .* given"):
+            curve.plot(wrong)
 
 
 def test_before_a_fit():

@@ -150,6 +150,13 @@ def test_a_pixel_with_a_channel_missing_is_missing():
     np.testing.assert_allclose(model.regressor_.X_, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["mask", "sample_weight"])
+def test_a_mask_of_a_mask_is_refused(name):
+    masked = np.ma.array(np.ones((24, 32), bool), mask=False)
+    with pytest.raises(TypeError, match=f"{name} is a masked array"):
+        ImageRegressor(Recorder()).fit(waves(), **{name: masked})
+
+
 def test_a_mask_may_be_a_picture():
     mask = Image.fromarray(np.eye(3, dtype=bool))
     model = ImageRegressor(Recorder()).fit(np.arange(9.0).reshape(3, 3), mask=mask)

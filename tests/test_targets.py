@@ -227,6 +227,22 @@ def test_weights_are_repetitions():
     np.testing.assert_array_equal(weighted.predict(X), copied.predict(X))
 
 
+@pytest.mark.parametrize("solver", ["lm", "adam"])
+def test_a_kind_that_is_known_in_rows_of_weight_0_alone_is_not_there(solver):
+    weight = np.ones(40)
+    weight[3] = 0
+    kept = weight > 0
+    curvature = np.where(kept, np.nan, CURVATURES)
+    model = small(solver=solver, max_iter=20).fit(X, VALUES, weight, laplacian=curvature)
+    without = small(solver=solver, max_iter=20).fit(X[kept], VALUES[kept])
+    np.testing.assert_array_equal(model.predict(X), without.predict(X))
+
+
+def test_values_and_derivatives_of_sizes_that_float64_cannot_square():
+    with pytest.raises(ValueError, match="orders of magnitude"):
+        small(solver="lm").fit(X, VALUES, gradient=1e-160 * SLOPES)
+
+
 @pytest.mark.parametrize("weights", [{"gradient_weight": 0}, {"laplacian_weight": 0}])
 def test_a_kind_without_weight_does_not_count(weights):
     wrong = {"gradient": -SLOPES} if "gradient_weight" in weights else {"laplacian": -CURVATURES}
