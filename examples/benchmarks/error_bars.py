@@ -13,8 +13,7 @@ from time import perf_counter
 import numpy as np
 from common import describe_environment, write_json
 from functions import FUNCTIONS, n_variables, table
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+from tables import gaussian_process
 
 from skinr import SirenRegressor
 
@@ -30,10 +29,9 @@ MOST_ROWS_OF_PEER = 2000
 
 
 def models(random_state):
-    kernel = ConstantKernel() * RBF() + WhiteKernel(noise_level_bounds=(1e-12, 1e1))
     return {
         OURS: SirenRegressor(n_estimators=8, random_state=random_state),
-        PEER: GaussianProcessRegressor(kernel, normalize_y=True, random_state=random_state),
+        PEER: gaussian_process(random_state),
     }
 
 

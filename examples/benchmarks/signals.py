@@ -47,7 +47,9 @@ class Spline:
 def models(n_rows, random_state):
     """Return the regressors by name."""
     kernel = ConstantKernel() * RBF(0.05, (1e-3, 1e2)) + WhiteKernel(1e-2, (1e-12, 1e1))
-    process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=random_state)
+    process = GaussianProcessRegressor(
+        kernel, normalize_y=True, n_restarts_optimizer=5, random_state=random_state
+    )
     return {
         "SirenRegressor()": SirenRegressor(random_state=random_state),
         "spline": Spline(),
