@@ -149,12 +149,8 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
 
         Raises
         ------
-        NotFittedError
-            Before a fit or a conversion of an image.
-        ValueError
-            If X is not a finite table of numbers with a column for each axis of the grid.
-        TypeError
-            If X is an image.
+        NotFittedError, ValueError, TypeError
+            As :meth:`transform`.
         """
         check_is_fitted(self)
         coordinates = self._validate_positions(X, reset=False)

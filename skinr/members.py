@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from skinr.descent import descend
 from skinr.evidence import TINY
 from skinr.jet_rows import JetRows
@@ -32,7 +30,6 @@ def candidates_of_members(stack: SirenStack, n_members: int) -> list[SirenStack]
     ]
 
 
-@torch.no_grad()
 def resize_members(
     starts: Sequence[SirenStack], tables: Sequence[JetRows], first: LeastSquaresFit
 ) -> None:
