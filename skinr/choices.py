@@ -11,6 +11,7 @@ from skinr.frequency import (
     Frequencies,
     candidate_frequencies,
     frequencies_for_batches,
+    lower_frequencies,
     spectral_edge,
 )
 from skinr.most_probable import FEW_ROWS
@@ -248,6 +249,8 @@ def choose_frequencies(
 ) -> list[Frequencies]:
     """Return the frequencies that a new network may have.
 
+    For least squares those that race, and then those that are tried if none of them will do.
+
     Parameters
     ----------
     regressor : SirenRegressor
@@ -266,6 +269,7 @@ def choose_frequencies(
         lowest = LOWEST_FOR_DERIVATIVES if layout.has_derivatives else 0.0
         candidates = candidate_frequencies(table.X, edge)
         found = [candidate for candidate in candidates if candidate.first >= lowest]
+        found += lower_frequencies(found)
     else:
         first, hidden = frequencies_for_batches(table.X, edge)
         found = [Frequencies(first * start, hidden * start)]

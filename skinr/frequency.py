@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import pi
 from typing import NamedTuple
 
@@ -49,6 +50,11 @@ EDGE_OVER_CANDIDATE = 6.0
 
 HIDDEN_OF_CANDIDATE = 3.0
 """The frequency of the other layers there."""
+
+
+HIDDEN_OF_LOWER = 0.5
+"""The same in networks that are to find a function far from any initial one: of hidden layers that
+learn slowly. Between 0.25 and 1 it matters little; in three variables 1 or 2 is as good."""
 
 
 class Frequencies(NamedTuple):
@@ -113,6 +119,22 @@ def candidate_frequencies(coordinates: NDArray[np.floating], edge: float) -> lis
     fast = edge / EDGE_OVER_CANDIDATE
     faster = [Frequencies(fast, HIDDEN_OF_CANDIDATE)] if fast > usual[-1] else []
     return [Frequencies(omega_0, omega_0) for omega_0 in usual] + faster
+
+
+def lower_frequencies(candidates: Sequence[Frequencies]) -> list[Frequencies]:
+    """Return what is tried where none of the candidates finds the function.
+
+    Parameters
+    ----------
+    candidates : sequence of Frequencies
+        Ascending.
+
+    Returns
+    -------
+    lower : list of Frequencies
+        Descending, every second one below the highest.
+    """
+    return [Frequencies(first, HIDDEN_OF_LOWER) for first, _ in candidates[-2::-2]]
 
 
 def spectral_edge(coordinates: NDArray[np.floating], values: NDArray[np.floating]) -> float:

@@ -186,7 +186,7 @@ class LeastSquaresFit:
         self.losses = list(earlier_losses)
         self._n_earlier = len(self.losses)
         self._numbers = Numbers(rows)
-        self._power = self._numbers.power
+        self.power = self._numbers.power
         self._found = found
         self._close_enough = 0.0 if found is None else found.close_enough
         self._start = stack.parameters.clone() if anchor is None else anchor
@@ -210,7 +210,7 @@ class LeastSquaresFit:
     @property
     def has_converged(self) -> bool:
         """Whether more steps would hardly change what is predicted."""
-        if self._is_stuck or self.loss <= max(INVISIBLE * self._power, self._close_enough):
+        if self._is_stuck or self.loss <= max(INVISIBLE * self.power, self._close_enough):
             return True
         recent = self._reviews[-PATIENCE - 1 :]
         least = LEAST_GAIN * max(1.0, len(self._numbers) / MANY_NUMBERS)
@@ -220,7 +220,7 @@ class LeastSquaresFit:
     @property
     def _has_arrived(self) -> bool:
         """Whether most is explained that the linearised model expects to be."""
-        return self._expected_gain < 1 or self.loss < MOST_LEFT * self._power
+        return self._expected_gain < 1 or self.loss < MOST_LEFT * self.power
 
     @property
     def has_settled(self) -> bool:
@@ -284,10 +284,13 @@ class LeastSquaresFit:
         fit.review()
         return fit
 
-    def of_another(self, stack: SirenStack, rows: JetRows) -> LeastSquaresFit:
-        """Return the fit of another network to rows of the same table, with no more noise."""
-        fit = LeastSquaresFit(stack, rows)
-        fit._noise_index, fit._promise = self._noise_index, self._promise
+    def of_another(self, start: LeastSquaresFit, rows: JetRows) -> LeastSquaresFit:
+        """Return a fit that goes on from one without noise to the same table, with no more noise.
+
+        Than there is in this fit, that is.
+        """
+        fit = LeastSquaresFit(start.stack, rows, anchor=start.anchor, earlier_losses=start.losses)
+        fit._noise_index, fit._promise = 0, self._promise
         fit._most_noises = 1 + (self._noise_index or 0)
         return fit
 
@@ -305,12 +308,12 @@ class LeastSquaresFit:
     @property
     def misfit(self) -> float:
         """The mean of what is missed of its own rows."""
-        return self.loss / max(self._power, TINY)
+        return self.loss / max(self.power, TINY)
 
     @property
     def misfit_of_unseen(self) -> float:
         """What that is expected to be of a number that all others predict."""
-        return self._explain().error_of_unseen() ** 2 / max(self._power, TINY)
+        return self._explain().error_of_unseen() ** 2 / max(self.power, TINY)
 
     def review(self) -> None:
         """Take the noise that has been found, or that of the largest evidence, as of now."""
@@ -343,9 +346,9 @@ class LeastSquaresFit:
 
     def _judge(self, error_of_unseen: float) -> None:
         """Set the merit, and what is close enough."""
-        if self.loss < CLOSE_ENOUGH**2 * self._power:
+        if self.loss < CLOSE_ENOUGH**2 * self.power:
             self._close_enough = (CLOSE_ENOUGH * error_of_unseen) ** 2
-        plain = min(error_of_unseen, PLAIN_ERROR * sqrt(self._power))
+        plain = min(error_of_unseen, PLAIN_ERROR * sqrt(self.power))
         self.merit = self.evidence - log(max(plain, TINY)) / 2
         self.merit -= log(self.stack.omega_0[0]) / len(self._numbers)
         if self.has_converged and not self._has_arrived:
@@ -354,11 +357,11 @@ class LeastSquaresFit:
 
     def _promised(self, error_of_unseen: float) -> Promise:
         """Return what this network says of the table, as of now."""
-        over_noise = self.evidence + log(max(self._power, TINY)) / 2
+        over_noise = self.evidence + log(max(self.power, TINY)) / 2
         if over_noise * len(self._numbers) < PLAIN_FUNCTION:
             return Promise()
         n_noises = max(N_BELOW_FUNCTION, 1 + (self._noise_index or 0))
-        return Promise(True, n_noises, (self._power + error_of_unseen**2) / 2)
+        return Promise(True, n_noises, (self.power + error_of_unseen**2) / 2)
 
     @property
     def n_steps(self) -> int:

@@ -3,17 +3,20 @@
 The evidence is that of functions near the initial one. Where none of those explains the rows, they
 look like noise to a network of low frequency, and one of so high a frequency is chosen that any
 rows are probable: between them it oscillates. Yet fitted without noise a low frequency may find the
-function on its way, far from where it began: `examples/benchmarks/fast_surfaces.py`.
+function on its way, far from where it began, above all one whose hidden layers learn slowly: the
+first layer moves its waves then. `examples/benchmarks/fast_surfaces.py` and `signals.py` have such
+functions.
 """
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 from typing import NamedTuple
 
 from skinr.descent import descend
+from skinr.evidence import NOISES
 from skinr.jet_rows import JetRows
-from skinr.least_squares import LeastSquaresFit
+from skinr.least_squares import Findings, LeastSquaresFit
 from skinr.network import SirenStack
 from skinr.training import Monitor
 
@@ -23,8 +26,11 @@ LEAST_ROWS = 80
 SHARE_OF_ROWS = 0.8
 """The most to which networks are fitted that are compared by what they miss of the others."""
 
-MISSES_MUCH = 0.05
-"""Share of the power of unseen rows, with less of which a network has found the function."""
+MISSES_LITTLE = 1e-3
+"""Share of the power of unseen rows, with less of which a network is good enough."""
+
+HAS_FOUND = 0.15
+"""With less it has found the function, if there is one: of steps others may miss as much."""
 
 MISSES_MOST = 0.5
 """With more it has found nothing, and more rows may show what these don't."""
@@ -32,8 +38,11 @@ MISSES_MOST = 0.5
 SEES_NO_NOISE = 0.01
 """Misfit of its own rows over that of unseen ones, below which it is not noise that it misses."""
 
-MOST_FAILURES = 3
-"""Frequencies in a row that are not better, after which no lower ones are tried."""
+EXPLAINS = 0.01
+"""Share of the power of its own rows that a fit without noise leaves when it has found its way."""
+
+MOST_FAILURES = 2
+"""Frequencies in a row that miss no less than a higher one, after which no lower ones are tried."""
 
 
 class Choice(NamedTuple):
@@ -53,6 +62,11 @@ class Choice(NamedTuple):
     interruption: str | None = None
 
 
+def n_ascending(stack: SirenStack) -> int:
+    """Return how many networks there are up to the one of the highest frequency."""
+    return 1 + stack.omega_0.index(max(stack.omega_0))
+
+
 def prefer_lower(
     stack: SirenStack,
     rows: JetRows,
@@ -63,10 +77,13 @@ def prefer_lower(
 ) -> Choice:
     """Return a network of lower frequency that misses less of unseen rows, or the one given.
 
+    Where no row is unseen, some are left aside.
+
     Parameters
     ----------
     stack : SirenStack of K networks
-        As they start, by ascending frequency.
+        As they start, by ascending frequency, and then those that may be preferred, by descending
+        frequency.
     rows : JetRows
     few : JetRows
         Those, all of them or the first of their permutation, that the given network is fitted to.
@@ -80,39 +97,48 @@ def prefer_lower(
     choice : Choice
         Where it is another, it is fitted to fewer than all rows.
     """
-    if choice.chosen == 0:
+    most = int(SHARE_OF_ROWS * len(rows.coordinates))
+    if most < LEAST_ROWS or not _lower_than(stack, choice):
         return choice
-    n_rows, n_few = len(rows.coordinates), len(few.coordinates)
-    if n_few == n_rows:
-        return _prefer_lower_of_few(stack, few, choice, max_iter, monitor)
-    while not choice.interruption:
-        seen, unseen = _parted(rows, n_few, few)
+    if len(few.coordinates) <= most:
+        return _search(stack, rows, few, choice, max_iter, monitor)
+    if not _is_lost(choice.fit, choice.fit.misfit_of_unseen):
+        return choice
+    seen, unseen = _parted(rows, most, few)
+    first = _fit_another(choice, stack, choice.chosen, seen, max_iter, monitor)
+    best = _search(stack, rows, seen, first, max_iter, monitor)
+    has_found = best.fit is not first.fit and _mean_missed(best.fit, unseen) < HAS_FOUND
+    return best if has_found else choice._replace(interruption=best.interruption)
+
+
+def _search(
+    stack: SirenStack,
+    rows: JetRows,
+    few: JetRows,
+    choice: Choice,
+    max_iter: int,
+    monitor: Monitor,
+) -> Choice:
+    """Do so by the rows that are unseen, and see more of them until something is found."""
+    most, n_seen = int(SHARE_OF_ROWS * len(rows.coordinates)), len(few.coordinates)
+    while not choice.interruption and _lower_than(stack, choice):
+        seen, unseen = _parted(rows, n_seen, few)
         if not _is_lost(choice.fit, _mean_missed(choice.fit, unseen)):
             break
         choice = _descend_frequencies(stack, seen, unseen, choice, max_iter, monitor)
-        n_few *= 2
-        found = _mean_missed(choice.fit, unseen) < MISSES_MOST
-        if choice.interruption or found or n_few > SHARE_OF_ROWS * n_rows:
+        has_found = _mean_missed(choice.fit, unseen) < MISSES_MOST
+        if choice.interruption or has_found or n_seen == most:
             break
-        fit = choice.fit.with_more(_parted(rows, n_few, few)[0])
+        n_seen = min(2 * n_seen, most)
+        fit = choice.fit.with_more(_parted(rows, n_seen, few)[0])
         choice = Choice(fit, choice.chosen, descend(fit, max_iter, monitor))
     return choice
 
 
-def _prefer_lower_of_few(
-    stack: SirenStack, rows: JetRows, choice: Choice, max_iter: int, monitor: Monitor
-) -> Choice:
-    """Do so where no row is unseen: some are left aside, so few that these have to be found."""
-    n_rows = len(rows.coordinates)
-    if n_rows < LEAST_ROWS or not _is_lost(choice.fit, choice.fit.misfit_of_unseen):
-        return choice
-    seen, unseen = _parted(rows, int(SHARE_OF_ROWS * n_rows), rows)
-    fit = choice.fit.of_another(stack.take(choice.chosen), seen)
-    best = Choice(fit, choice.chosen, descend(fit, max_iter, monitor))
-    if _is_lost(fit, _mean_missed(fit, unseen)):
-        best = _descend_frequencies(stack, seen, unseen, best, max_iter, monitor)
-    has_found = best.chosen < choice.chosen and _mean_missed(best.fit, unseen) < MISSES_MUCH
-    return best if has_found else Choice(*choice[:2], best.interruption)
+def _lower_than(stack: SirenStack, choice: Choice) -> list[int]:
+    """Return which networks may be preferred to the one that is chosen."""
+    highest = stack.omega_0[choice.chosen]
+    return [k for k in range(n_ascending(stack), len(stack)) if stack.omega_0[k] < highest]
 
 
 def _mean_missed(fit: LeastSquaresFit, rows: JetRows) -> float:
@@ -121,7 +147,7 @@ def _mean_missed(fit: LeastSquaresFit, rows: JetRows) -> float:
 
 def _is_lost(fit: LeastSquaresFit, missed: float) -> bool:
     """Return whether a network misses much that is not noise."""
-    return missed > MISSES_MUCH and fit.misfit < SEES_NO_NOISE * missed
+    return missed > MISSES_LITTLE and fit.misfit < SEES_NO_NOISE * missed
 
 
 def _descend_frequencies(
@@ -136,21 +162,29 @@ def _descend_frequencies(
 
     That is kept unless it misses more by over the standard error of the difference.
     """
-    best, least = choice, choice.fit.missed(unseen)
-    before, n_failures = least, 0
-    for k in reversed(range(choice.chosen)):
-        if best.interruption or n_failures == MOST_FAILURES:
+    best, least, n_failures, interruption = choice, inf, 0, None
+    for k in _lower_than(stack, choice):
+        if interruption or n_failures == MOST_FAILURES:
             break
-        fit = choice.fit.of_another(stack.take(k), seen)
-        interruption = descend(fit, max_iter, monitor)
-        missed = fit.missed(unseen)
+        other = _fit_another(choice, stack, k, seen, max_iter, monitor)
+        interruption, missed = other.interruption, _mean_missed(other.fit, unseen)
         n_failures += 1
-        if missed.mean() < least.mean():
-            best, least, n_failures = Choice(fit, k), missed, 0
-        best = best._replace(interruption=interruption)
-    less = before - least
+        if missed < least:
+            best, least, n_failures = other, missed, 0
+    less = choice.fit.missed(unseen) - best.fit.missed(unseen)
     is_plain = less.mean() > less.std() / sqrt(len(less))
-    return best if is_plain else choice._replace(interruption=best.interruption)
+    return (best if is_plain else choice)._replace(interruption=interruption)
+
+
+def _fit_another(
+    choice: Choice, stack: SirenStack, k: int, rows: JetRows, max_iter: int, monitor: Monitor
+) -> Choice:
+    """Fit a network as if there were no noise until it explains the rows, and then with it."""
+    without_noise = Findings(NOISES[0], close_enough=EXPLAINS * choice.fit.power)
+    start = LeastSquaresFit(stack.take(k), rows, without_noise)
+    interruption = descend(start, max_iter, monitor)
+    fit = choice.fit.of_another(start, rows)
+    return Choice(fit, k, interruption or descend(fit, max_iter, monitor))
 
 
 def _parted(rows: JetRows, n_rows: int, like: JetRows) -> tuple[JetRows, JetRows]:

@@ -10,7 +10,7 @@ import torch
 from skinr.descent import descend
 from skinr.jet_rows import JetRows
 from skinr.least_squares import REVIEW_INTERVAL, LeastSquaresFit
-from skinr.lower_frequencies import Choice, prefer_lower
+from skinr.lower_frequencies import Choice, n_ascending, prefer_lower
 from skinr.network import SirenStack
 from skinr.training import Monitor
 
@@ -50,7 +50,8 @@ def fit_most_probable(
     Parameters
     ----------
     stack : SirenStack of K networks
-        As they start, in float64 on the CPU, by ascending frequency.
+        As they start, in float64 on the CPU, by ascending frequency, and then those that are tried
+        where the one chosen misses much, by descending frequency.
     stages : sequence of JetRows
         What is fitted, one after another; the first of them chooses the network.
     max_iter : int
@@ -116,7 +117,7 @@ def race(
     """
     fits: dict[int, LeastSquaresFit] = {}
     failures, most = 0, -inf
-    for k in reversed(range(len(stack))):
+    for k in reversed(range(n_ascending(stack))):
         fits[k] = LeastSquaresFit(stack.take(k), rows)
         fits[k].review()
         most = max(most, fits[k].merit)

@@ -70,9 +70,10 @@ class SirenRegressor(
         choose among 0.2 to 24 where "lm" fits the rows, or a few of them first (see `solver`), and
         1 to 24 for derivatives; of one variable, a sixth of the edge of the spectrum comes into
         question where it is higher. The edge is the angular frequency that 95% of the power of the
-        values lies below, as far as it is no noise. Where the network that is chosen misses much of
-        rows that it is not fitted to, and sees no noise, lower frequencies are compared by what
-        they miss of those. Otherwise "auto" takes
+        values lies below, as far as it is no noise. Where the network that is chosen misses
+        something of rows that it is not fitted to, and sees no noise, lower frequencies are
+        compared by what they miss of those, in networks of a `hidden_omega_0` of 0.5. Otherwise
+        "auto" takes
         (n_samples / 75) ** (1 / n_features) within [1.5, 30], from the rows of the first fit: about
         30 for a photograph; or of one variable a twelfth of the edge, where that is more. Functions
         of several variables that oscillate as fast as the rows can show want more, noisy ones less.
@@ -82,7 +83,8 @@ class SirenRegressor(
     hidden_omega_0 : float or None, default=None
         Frequency factor of the other sine layers. It cancels in their initial weights, and
         multiplies the speed at which they learn. None takes `omega_0`, or where "auto" has taken
-        that from the edge of the spectrum 8, or 3 for "lm".
+        that from the edge of the spectrum 8, or 3 for "lm", and 0.5 for lower frequencies that
+        "lm" prefers to its first choice.
 
     weight_scale : float or "auto", default="auto"
         Multiplies the initial weights of all layers but the last [2]_. Values up to 2 reach the

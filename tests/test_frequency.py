@@ -12,6 +12,7 @@ from skinr.frequency import (
     LOWEST,
     Frequencies,
     candidate_frequencies,
+    lower_frequencies,
     omega_0_from_density,
     spectral_edge,
 )
@@ -90,6 +91,23 @@ def test_fast_oscillations_have_a_candidate_of_their_own():
     *usual, last = candidate_frequencies(uniform(100, 1), 90.0)
     assert usual == candidate_frequencies(uniform(100, 1), 0.0)
     assert last.hidden < last.first == 90 / EDGE_OVER_CANDIDATE
+
+
+def test_what_is_tried_then_is_lower_and_learns_slowly_in_hidden_layers():
+    candidates = candidate_frequencies(uniform(100, 1), 90.0)
+    lower = lower_frequencies(candidates)
+    assert [first for first, _ in lower] == [first for first, _ in candidates[-2::-2]]
+    assert all(hidden < 1 for _, hidden in lower)
+    assert lower_frequencies(candidates[:1]) == []
+
+
+@pytest.mark.parametrize("hidden_omega_0", [None, 2.0])
+def test_a_hidden_frequency_that_is_asked_for_stays(hidden_omega_0):
+    x = np.random.default_rng(0).uniform(-1, 1, (200, 1))
+    y = np.sin(90 * x[:, 0] + 0.3)
+    model = SirenRegressor(hidden_omega_0=hidden_omega_0, random_state=0).fit(x, y)
+    assert model.hidden_omega_0_ == (hidden_omega_0 or 0.5)
+    assert model.omega_0_ in CANDIDATES
 
 
 def waves(position, frequency):
