@@ -146,6 +146,8 @@ class LeastSquaresFit:
     ----------
     losses : list of float
         The weighted mean squared residual before each step.
+    power : float
+        The weighted mean squared target.
     evidence : float
         Logarithm of the probability of the targets as of the last :meth:`review`, in nats for each
         and but for a constant.
@@ -285,10 +287,7 @@ class LeastSquaresFit:
         return fit
 
     def of_another(self, start: LeastSquaresFit, rows: JetRows) -> LeastSquaresFit:
-        """Return a fit that goes on from one without noise to the same table, with no more noise.
-
-        Than there is in this fit, that is.
-        """
+        """Return a fit that goes on from one without noise, with no more of it than this has."""
         fit = LeastSquaresFit(start.stack, rows, anchor=start.anchor, earlier_losses=start.losses)
         fit._noise_index, fit._promise = 0, self._promise
         fit._most_noises = 1 + (self._noise_index or 0)
