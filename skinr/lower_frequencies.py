@@ -35,7 +35,7 @@ HAS_FOUND = 0.15
 MISSES_MOST = 0.5
 """With more it has found nothing, and more rows may show what these don't."""
 
-SEES_NO_NOISE = 0.01
+SEES_NO_NOISE = 0.05
 """Misfit of its own rows over that of unseen ones, below which it is not noise that it misses."""
 
 EXPLAINS = 0.01
