@@ -16,7 +16,8 @@ def kept(do: Callable[..., Any], memory: Any) -> Callable[..., Any]:
     ----------
     do : callable
     memory : str, path-like, object with the interface of joblib.Memory, or None
-        None keeps nothing.
+        None keeps nothing. A relative path is that of a folder of this process, in workers too,
+        which may have begun elsewhere.
 
     Returns
     -------
@@ -27,11 +28,11 @@ def kept(do: Callable[..., Any], memory: Any) -> Callable[..., Any]:
     ValueError
         If `memory` can't be a folder.
     """
-    folder = os.fspath(memory) if isinstance(memory, os.PathLike) else memory
+    folder = os.path.abspath(memory) if isinstance(memory, str | os.PathLike) else memory
     try:
         cached: Callable[..., Any] = check_memory(folder).cache(do)
     except OSError as error:
         raise ValueError(
-            f"memory={folder!r} must be a folder, new or old, that can be written to: {error}."
+            f"memory={str(memory)!r} must be a folder, new or old, that can be written to: {error}."
         ) from error
     return cached

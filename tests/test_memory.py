@@ -5,6 +5,11 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from skinr import ImageRegressor, SirenRegressor, SirenSearchCV
+from skinr.memory import kept
+
+
+def doubled(x):
+    return 2 * x
 
 
 def fit_tiles(memory):
@@ -26,6 +31,18 @@ def test_a_path_is_what_its_text_is(tmp_path, fit):
     assert files
     fit(str(tmp_path))
     assert sorted(tmp_path.rglob("output.pkl")) == files
+
+
+@pytest.mark.parametrize("folder", ["kept", Path("kept")])
+def test_a_relative_path_is_that_of_where_it_was_given(tmp_path, monkeypatch, folder):
+    """As workers need it, which may have begun elsewhere."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    double = kept(doubled, folder)
+    monkeypatch.chdir("elsewhere")
+    double(2)
+    assert list((tmp_path / "kept").rglob("output.pkl"))
+    assert not list(Path().iterdir())
 
 
 @pytest.mark.parametrize("fit", [fit_tiles, search])
