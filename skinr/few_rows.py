@@ -80,8 +80,8 @@ def begin_with_few(
     Parameters
     ----------
     stack : SirenStack
-        As networks start, in float64 on the CPU: for each member those that come into question, by
-        ascending frequency.
+        As networks start, in float64 on the CPU: for each member those that come into question, in
+        the order of :func:`fit_most_probable`.
     n_members : int
     tables : iterator of JetRows
         What each member is to be fitted to: values alone, all known, at least three.

@@ -29,8 +29,8 @@ SHARE_OF_ROWS = 0.8
 MISSES_LITTLE = 1e-3
 """Share of the power of unseen rows, with less of which a network is good enough."""
 
-HAS_FOUND = 0.15
-"""With less it has found the function, if there is one: of steps others may miss as much."""
+MISSES_SOME = 0.15
+"""With less, where none was unseen, it has found the function: of steps others may miss as much."""
 
 MISSES_MOST = 0.5
 """With more it has found nothing, and more rows may show what these don't."""
@@ -97,48 +97,80 @@ def prefer_lower(
     choice : Choice
         Where it is another, it is fitted to fewer than all rows.
     """
-    most = int(SHARE_OF_ROWS * len(rows.coordinates))
-    if most < LEAST_ROWS or not _lower_than(stack, choice):
+    known = few.root_weight.any(dim=1, keepdim=True)
+    rows = rows._replace(root_weight=rows.root_weight * known)
+    trials = _Trials(stack, rows, max_iter, monitor)
+    if trials.most_rows < LEAST_ROWS or not trials.lower_than(choice):
         return choice
-    if len(few.coordinates) <= most:
-        return _search(stack, rows, few, choice, max_iter, monitor)
+    if len(few.coordinates) <= trials.most_rows:
+        return trials.search(choice, len(few.coordinates))
     if not _is_lost(choice.fit, choice.fit.misfit_of_unseen):
         return choice
-    seen, unseen = _parted(rows, most, few)
-    first = _fit_another(choice, stack, choice.chosen, seen, max_iter, monitor)
-    best = _search(stack, rows, seen, first, max_iter, monitor)
-    has_found = best.fit is not first.fit and _mean_missed(best.fit, unseen) < HAS_FOUND
+    seen, unseen = rows.parted(trials.most_rows)
+    first = trials.fit(choice.chosen, choice, seen)
+    best = trials.search(first, trials.most_rows)
+    has_found = best.fit is not first.fit and _mean_missed(best.fit, unseen) < MISSES_SOME
     return best if has_found else choice._replace(interruption=best.interruption)
 
 
-def _search(
-    stack: SirenStack,
-    rows: JetRows,
-    few: JetRows,
-    choice: Choice,
-    max_iter: int,
-    monitor: Monitor,
-) -> Choice:
-    """Do so by the rows that are unseen, and see more of them until something is found."""
-    most, n_seen = int(SHARE_OF_ROWS * len(rows.coordinates)), len(few.coordinates)
-    while not choice.interruption and _lower_than(stack, choice):
-        seen, unseen = _parted(rows, n_seen, few)
-        if not _is_lost(choice.fit, _mean_missed(choice.fit, unseen)):
-            break
-        choice = _descend_frequencies(stack, seen, unseen, choice, max_iter, monitor)
-        has_found = _mean_missed(choice.fit, unseen) < MISSES_MOST
-        if choice.interruption or has_found or n_seen == most:
-            break
-        n_seen = min(2 * n_seen, most)
-        fit = choice.fit.with_more(_parted(rows, n_seen, few)[0])
-        choice = Choice(fit, choice.chosen, descend(fit, max_iter, monitor))
-    return choice
+class _Trials(NamedTuple):
+    """What is tried: networks of :func:`prefer_lower`, on rows of outputs that are fitted yet."""
 
+    stack: SirenStack
+    rows: JetRows
+    max_iter: int
+    monitor: Monitor
 
-def _lower_than(stack: SirenStack, choice: Choice) -> list[int]:
-    """Return which networks may be preferred to the one that is chosen."""
-    highest = stack.omega_0[choice.chosen]
-    return [k for k in range(n_ascending(stack), len(stack)) if stack.omega_0[k] < highest]
+    @property
+    def most_rows(self) -> int:
+        return int(SHARE_OF_ROWS * len(self.rows.coordinates))
+
+    def lower_than(self, choice: Choice) -> list[int]:
+        """Return which networks may be preferred to the one that is chosen."""
+        omega_0 = self.stack.omega_0
+        lower = range(n_ascending(self.stack), len(omega_0))
+        return [k for k in lower if omega_0[k] < omega_0[choice.chosen]]
+
+    def search(self, choice: Choice, n_seen: int) -> Choice:
+        """Look for a better network by the unseen rows, and see more of them until one is found."""
+        while not choice.interruption and self.lower_than(choice):
+            seen, unseen = self.rows.parted(n_seen)
+            if not _is_lost(choice.fit, _mean_missed(choice.fit, unseen)):
+                break
+            choice = self._best_of_lower(choice, seen, unseen)
+            has_found = _mean_missed(choice.fit, unseen) < MISSES_MOST
+            if choice.interruption or has_found or n_seen == self.most_rows:
+                break
+            n_seen = min(2 * n_seen, self.most_rows)
+            fit = choice.fit.with_more(self.rows.parted(n_seen)[0])
+            choice = Choice(fit, choice.chosen, descend(fit, self.max_iter, self.monitor))
+        return choice
+
+    def _best_of_lower(self, choice: Choice, seen: JetRows, unseen: JetRows) -> Choice:
+        """Return the network of lower frequency that misses least of unseen rows, or the one given.
+
+        That is kept unless it misses more by over the standard error of the difference.
+        """
+        best, least, n_failures, interruption = choice, inf, 0, None
+        for k in self.lower_than(choice):
+            if interruption or n_failures == MOST_FAILURES:
+                break
+            other = self.fit(k, choice, seen)
+            interruption, missed = other.interruption, _mean_missed(other.fit, unseen)
+            n_failures += 1
+            if missed < least:
+                best, least, n_failures = other, missed, 0
+        less = choice.fit.missed(unseen) - best.fit.missed(unseen)
+        is_plain = less.mean() > less.std() / sqrt(len(less))
+        return (best if is_plain else choice)._replace(interruption=interruption)
+
+    def fit(self, k: int, choice: Choice, rows: JetRows) -> Choice:
+        """Fit a network as if there were no noise until it explains the rows, and then with it."""
+        without_noise = Findings(NOISES[0], close_enough=EXPLAINS * choice.fit.power)
+        start = LeastSquaresFit(self.stack.take(k), rows, without_noise)
+        interruption = descend(start, self.max_iter, self.monitor)
+        fit = choice.fit.of_another(start, rows)
+        return Choice(fit, k, interruption or descend(fit, self.max_iter, self.monitor))
 
 
 def _mean_missed(fit: LeastSquaresFit, rows: JetRows) -> float:
@@ -146,48 +178,5 @@ def _mean_missed(fit: LeastSquaresFit, rows: JetRows) -> float:
 
 
 def _is_lost(fit: LeastSquaresFit, missed: float) -> bool:
-    """Return whether a network misses much that is not noise."""
+    """Return whether a network misses something that is not noise."""
     return missed > MISSES_LITTLE and fit.misfit < SEES_NO_NOISE * missed
-
-
-def _descend_frequencies(
-    stack: SirenStack,
-    seen: JetRows,
-    unseen: JetRows,
-    choice: Choice,
-    max_iter: int,
-    monitor: Monitor,
-) -> Choice:
-    """Return the network of lower frequency that misses least of unseen rows, or the one given.
-
-    That is kept unless it misses more by over the standard error of the difference.
-    """
-    best, least, n_failures, interruption = choice, inf, 0, None
-    for k in _lower_than(stack, choice):
-        if interruption or n_failures == MOST_FAILURES:
-            break
-        other = _fit_another(choice, stack, k, seen, max_iter, monitor)
-        interruption, missed = other.interruption, _mean_missed(other.fit, unseen)
-        n_failures += 1
-        if missed < least:
-            best, least, n_failures = other, missed, 0
-    less = choice.fit.missed(unseen) - best.fit.missed(unseen)
-    is_plain = less.mean() > less.std() / sqrt(len(less))
-    return (best if is_plain else choice)._replace(interruption=interruption)
-
-
-def _fit_another(
-    choice: Choice, stack: SirenStack, k: int, rows: JetRows, max_iter: int, monitor: Monitor
-) -> Choice:
-    """Fit a network as if there were no noise until it explains the rows, and then with it."""
-    without_noise = Findings(NOISES[0], close_enough=EXPLAINS * choice.fit.power)
-    start = LeastSquaresFit(stack.take(k), rows, without_noise)
-    interruption = descend(start, max_iter, monitor)
-    fit = choice.fit.of_another(start, rows)
-    return Choice(fit, k, interruption or descend(fit, max_iter, monitor))
-
-
-def _parted(rows: JetRows, n_rows: int, like: JetRows) -> tuple[JetRows, JetRows]:
-    """Return so many rows, and the others, with the outputs that are known in `like`."""
-    known = like.root_weight.any(dim=1, keepdim=True)
-    return rows._replace(root_weight=rows.root_weight * known).parted(n_rows)

@@ -45,13 +45,13 @@ def fit_most_probable(
 
     Of a table of more than `FEW_ROWS` rows, or several outputs of more than `FEW_NUMBERS` targets,
     the larger part is spared until that network is chosen and fitted to the rest. Where the one
-    chosen misses much of rows that it is not fitted to, those decide.
+    chosen misses something of rows that it is not fitted to, those decide.
 
     Parameters
     ----------
     stack : SirenStack of K networks
         As they start, in float64 on the CPU, by ascending frequency, and then those that are tried
-        where the one chosen misses much, by descending frequency.
+        where the one chosen misses something, by descending frequency.
     stages : sequence of JetRows
         What is fitted, one after another; the first of them chooses the network.
     max_iter : int
