@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf, pi, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from skinr.frequency import (
 )
 from skinr.most_probable import FEW_ROWS
 from skinr.network import SirenStack
+from skinr.picture_rows import is_on_grid, is_picture
 from skinr.rows import Table
 from skinr.stored_rows import MAX_COPIED_SIZE
 from skinr.targets import Layout
@@ -100,21 +101,55 @@ to the square root of their number: it would only learn their noise."""
 FEWEST_ROWS_A_PERIOD = 5
 """Of an oscillation that least squares on a part of the rows can find."""
 
-GRID_SAMPLE = 10_000
-"""Rows by which a grid is recognised."""
-
-MOST_TICKS = 0.9
-"""Share of different positions along some axis of the sample, below which they repeat as those of a
-grid do."""
-
 MOST_NUMBERS_AT_ALL = 20_000
 """Values and derivatives up to which `solver="lm"` does: beyond, each of its matrices takes over
 3 GB."""
 
 
-def choose_solver(
-    regressor: SirenRegressor, table: Table, layout: Layout, edge: float, *, is_piece: bool
-) -> str:
+class Survey(NamedTuple):
+    """A table, and what its rows show at first sight.
+
+    Parameters
+    ----------
+    table : Table
+    layout : Layout
+    edge : float
+        Of the spectrum of values of one variable; 0 of others, or if no use.
+    is_grid : bool
+        Whether rows are on a grid, as pixels are.
+    is_picture : bool
+        Whether the values there are those of a picture.
+    """
+
+    table: Table
+    layout: Layout
+    edge: float = 0.0
+    is_grid: bool = False
+    is_picture: bool = False
+
+    @classmethod
+    def of(cls, regressor: SirenRegressor, table: Table, layout: Layout) -> Survey:
+        """Look at the rows, as far as parameters leave a choice to them."""
+        if layout.has_derivatives:
+            return cls(table, layout)
+        is_small = table.X.size + table.y.size <= MAX_COPIED_SIZE
+        is_of_use = regressor.omega_0 == "auto" or len(table.X) <= MOST_NUMBERS_FOR_LM
+        is_grid = is_on_grid(table.X)
+        return cls(
+            table,
+            layout,
+            edge=spectral_edge(table.X, table.y) if is_small and is_of_use else 0.0,
+            is_grid=is_grid,
+            is_picture=is_grid and (not is_small or is_picture(table.X, table.y)),
+        )
+
+    @property
+    def few_rows_show(self) -> bool:
+        """Whether its oscillations can be told from noise by the rows of a race."""
+        return pi * FEW_ROWS >= FEWEST_ROWS_A_PERIOD * self.edge
+
+
+def choose_solver(regressor: SirenRegressor, survey: Survey, *, is_piece: bool) -> str:
     """Return "lm", "adam" or "soap".
 
     Raises
@@ -126,11 +161,11 @@ def choose_solver(
         return "soap" if regressor.solver == "soap" else "adam"
     if regressor.solver in ("adam", "soap"):
         return regressor.solver
-    obstacles = _obstacles_to_lm(regressor, table, layout)
+    obstacles = _obstacles_to_lm(regressor, survey)
     if regressor.solver == "auto":
-        if not obstacles and _suits_lm(regressor, table, layout, edge):
+        if not obstacles and _suits_lm(regressor, survey):
             return "lm"
-        return "soap" if _suits_soap(regressor, table, layout) else "adam"
+        return "soap" if _suits_soap(regressor, survey) else "adam"
     if obstacles:
         raise ValueError(
             f"solver='lm' works without {', '.join(obstacles)}; set solver='adam' or 'auto'."
@@ -138,7 +173,8 @@ def choose_solver(
     return "lm"
 
 
-def _obstacles_to_lm(regressor: SirenRegressor, table: Table, layout: Layout) -> list[str]:
+def _obstacles_to_lm(regressor: SirenRegressor, survey: Survey) -> list[str]:
+    table, layout = survey.table, survey.layout
     is_large = len(table.X) * layout.n_components * layout.n_outputs > MOST_NUMBERS_AT_ALL
     obstacles = {
         f"loss={regressor.loss!r}": regressor.loss != "squared_error",
@@ -149,16 +185,16 @@ def _obstacles_to_lm(regressor: SirenRegressor, table: Table, layout: Layout) ->
     return [name for name, is_there in obstacles.items() if is_there]
 
 
-def _suits_lm(regressor: SirenRegressor, table: Table, layout: Layout, edge: float) -> bool:
-    n_numbers = _count_numbers(regressor, table, layout)
-    is_usual = not layout.has_derivatives and not _is_on_grid(table)
+def _suits_lm(regressor: SirenRegressor, survey: Survey) -> bool:
+    is_usual = not (survey.layout.has_derivatives or survey.is_picture)
     most = MOST_NUMBERS_FOR_LM if is_usual else MOST_OTHER_NUMBERS_FOR_LM
-    is_shown = len(table.X) <= FEW_ROWS or _few_rows_show(edge)
-    return n_numbers <= most and is_shown and regressor.alpha == 0
+    is_shown = len(survey.table.X) <= FEW_ROWS or survey.few_rows_show
+    return _count_numbers(regressor, survey) <= most and is_shown and regressor.alpha == 0
 
 
-def _count_numbers(regressor: SirenRegressor, table: Table, layout: Layout) -> int:
+def _count_numbers(regressor: SirenRegressor, survey: Survey) -> int:
     """Return how many targets least squares would fit at once."""
+    table, layout = survey.table, survey.layout
     known = ~np.isnan(table.y)
     if table.implied is not None and "gradient" in layout.kinds:
         known &= ~table.implied
@@ -166,7 +202,8 @@ def _count_numbers(regressor: SirenRegressor, table: Table, layout: Layout) -> i
     return sum(int(known[:, layout.columns(kind)].sum()) for kind in layout.kinds if weights[kind])
 
 
-def _suits_soap(regressor: SirenRegressor, table: Table, layout: Layout) -> bool:
+def _suits_soap(regressor: SirenRegressor, survey: Survey) -> bool:
+    table, layout = survey.table, survey.layout
     n_rows = min(len(table.X), choose_batch_size(regressor, table, is_piece=False))
     widest = max(layout.n_features, layout.n_outputs, *layer_sizes(regressor))
     return (
@@ -177,7 +214,7 @@ def _suits_soap(regressor: SirenRegressor, table: Table, layout: Layout) -> bool
     )
 
 
-def may_begin_with_few(regressor: SirenRegressor, table: Table, solver: str, edge: float) -> bool:
+def may_begin_with_few(regressor: SirenRegressor, survey: Survey, solver: str) -> bool:
     """Return whether least squares on a few rows may come first.
 
     Not for pixels: a few hundred of them explain no photograph, and a fraction of a percent of the
@@ -189,19 +226,10 @@ def may_begin_with_few(regressor: SirenRegressor, table: Table, solver: str, edg
         and regressor.omega_0 == "auto"
         and regressor.loss == "squared_error"
         and regressor.alpha == 0
-        and table.X.size + table.y.size <= MAX_COPIED_SIZE
-        and not _is_on_grid(table)
-        and _few_rows_show(edge)
+        and survey.table.X.size + survey.table.y.size <= MAX_COPIED_SIZE
+        and not survey.is_picture
+        and survey.few_rows_show
     )
-
-
-def _is_on_grid(table: Table) -> bool:
-    n_rows = len(table.X)
-    sample = table.X[:: max(1, n_rows // GRID_SAMPLE)]
-    n_ticks = [len(np.unique(column)) for column in sample.T]
-    n_ticks = [n for n, column in zip(n_ticks, table.X.T, strict=True) if n > 1 or np.ptp(column)]
-    repeats = len(n_ticks) > 1 and min(n_ticks) < MOST_TICKS * len(sample)
-    return repeats and bool(np.prod(n_ticks, dtype=float) <= 4 * n_rows)
 
 
 def term_weights(regressor: SirenRegressor) -> dict[str, float]:
@@ -225,16 +253,16 @@ def layer_sizes(regressor: SirenRegressor) -> tuple[int, ...]:
 
 
 def visits_to_pixels(
-    regressor: SirenRegressor, table: Table, layout: Layout, solver: str, *, is_piece: bool
+    regressor: SirenRegressor, survey: Survey, solver: str, *, is_piece: bool
 ) -> float:
     """Return how often mini-batches bring each pixel.
 
     inf for least squares, and where rows are no pixels, or a piece of more.
     """
-    if solver == "lm" or is_piece or layout.has_derivatives or not _is_on_grid(table):
+    if solver == "lm" or is_piece or not survey.is_grid:
         return inf
-    batch_size = choose_batch_size(regressor, table, is_piece=False)
-    return float(regressor.max_iter * min(1.0, batch_size / len(table.X)))
+    batch_size = choose_batch_size(regressor, survey.table, is_piece=False)
+    return float(regressor.max_iter * min(1.0, batch_size / len(survey.table.X)))
 
 
 def head_start(regressor: SirenRegressor, solver: str, n_visits: float) -> float:
@@ -245,7 +273,7 @@ def head_start(regressor: SirenRegressor, solver: str, n_visits: float) -> float
 
 
 def choose_frequencies(
-    regressor: SirenRegressor, table: Table, layout: Layout, solver: str, start: float, edge: float
+    regressor: SirenRegressor, survey: Survey, solver: str, start: float = 1.0
 ) -> list[Frequencies]:
     """Return the frequencies that a new network may have.
 
@@ -254,42 +282,25 @@ def choose_frequencies(
     Parameters
     ----------
     regressor : SirenRegressor
-    table : Table
-    layout : Layout
+    survey : Survey
     solver : {"lm", "adam", "soap"}
-    start : float
+    start : float, default=1.0
         The head start.
-    edge : float
-        Of the spectrum.
     """
     if regressor.omega_0 != "auto":
         omega_0 = float(regressor.omega_0)
         found = [Frequencies(omega_0, omega_0)]
     elif solver == "lm":
-        lowest = LOWEST_FOR_DERIVATIVES if layout.has_derivatives else 0.0
-        candidates = candidate_frequencies(table.X, edge)
+        lowest = LOWEST_FOR_DERIVATIVES if survey.layout.has_derivatives else 0.0
+        candidates = candidate_frequencies(survey.table.X, survey.edge)
         found = [candidate for candidate in candidates if candidate.first >= lowest]
         found += lower_frequencies(found)
     else:
-        first, hidden = frequencies_for_batches(table.X, edge)
+        first, hidden = frequencies_for_batches(survey.table.X, survey.edge)
         found = [Frequencies(first * start, hidden * start)]
     if regressor.hidden_omega_0 is None:
         return found
     return [Frequencies(first, float(regressor.hidden_omega_0)) for first, _ in found]
-
-
-def edge_of_spectrum(regressor: SirenRegressor, table: Table, layout: Layout) -> float:
-    """Return the edge of the spectrum of values of one variable; 0 of others, or if no use."""
-    is_of_use = regressor.omega_0 == "auto" or len(table.X) <= MOST_NUMBERS_FOR_LM
-    is_large = table.X.size + table.y.size > MAX_COPIED_SIZE
-    if layout.has_derivatives or is_large or not is_of_use:
-        return 0.0
-    return spectral_edge(table.X, table.y)
-
-
-def _few_rows_show(edge: float) -> bool:
-    """Return whether oscillations so fast can be told from noise by the rows of a race."""
-    return pi * FEW_ROWS >= FEWEST_ROWS_A_PERIOD * edge
 
 
 def choose_weight_scale(

@@ -14,11 +14,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skinr.choices import (
+    Survey,
     choose_batch_size,
     choose_frequencies,
     choose_solver,
     choose_weight_scale,
-    edge_of_spectrum,
     head_start,
     layer_sizes,
     may_begin_with_few,
@@ -171,17 +171,17 @@ def prepare(
     seeds = [int(random.randint(2**31 - 1)) for _ in range(regressor.n_estimators)]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     is_next_piece = is_piece and continued
-    edge = 0.0 if is_next_piece else edge_of_spectrum(regressor, table, layout)
-    solver = choose_solver(regressor, table, layout, edge, is_piece=is_piece)
-    n_visits = visits_to_pixels(regressor, table, layout, solver, is_piece=is_piece)
+    survey = Survey(table, layout) if is_next_piece else Survey.of(regressor, table, layout)
+    solver = choose_solver(regressor, survey, is_piece=is_piece)
+    n_visits = visits_to_pixels(regressor, survey, solver, is_piece=is_piece)
     if continued:
         stack = _take_up(regressor, layout, solver)
     else:
-        stack = _draw_networks(regressor, table, layout, generators, solver, n_visits, edge)
+        stack = _draw_networks(regressor, survey, generators, solver, n_visits)
     candidates = None
-    if not continued and may_begin_with_few(regressor, table, solver, edge):
+    if not continued and may_begin_with_few(regressor, survey, solver):
         again = [torch.Generator().manual_seed(seed) for seed in seeds]
-        candidates = _draw_networks(regressor, table, layout, again, "lm", n_visits, edge)
+        candidates = _draw_networks(regressor, survey, again, "lm", n_visits)
     training, validation = table, None
     if regressor.early_stopping and not is_piece:
         training, validation = hold_out(regressor, table, random)
@@ -292,7 +292,7 @@ def _new_units(regressor: SirenRegressor, table: Table, layout: Layout) -> Units
     if not regressor.normalize_y:
         y = AffineMap.identity(layout.n_outputs)
     elif layout.has_derivatives:
-        ((omega_0, _),) = choose_frequencies(regressor, table, layout, "adam", start=1.0, edge=0.0)
+        ((omega_0, _),) = choose_frequencies(regressor, Survey(table, layout), "adam")
         y = units_of_derivatives(table, layout, X, omega_0)
     else:
         y = AffineMap.from_moments(table.y, table.weight)
@@ -334,18 +334,16 @@ def _objective(
 
 def _draw_networks(
     regressor: SirenRegressor,
-    table: Table,
-    layout: Layout,
+    survey: Survey,
     generators: list[torch.Generator],
     solver: str,
     n_visits: float,
-    edge: float,
 ) -> SirenStack:
     """Draw networks of the shape that parameters and table ask for."""
-    architecture = _architecture(regressor, layout)
+    architecture = _architecture(regressor, survey.layout)
     start = head_start(regressor, solver, n_visits)
-    is_crowded = len(table.X) > architecture.n_parameters
-    frequencies = choose_frequencies(regressor, table, layout, solver, start, edge)
+    is_crowded = len(survey.table.X) > architecture.n_parameters
+    frequencies = choose_frequencies(regressor, survey, solver, start)
     device, dtype = _device_and_dtype(regressor, solver)
     draws = []
     for generator in generators:

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 import skinr.choices
+import skinr.picture_rows
 from skinr import SirenRegressor
 from skinr.problem import prepare
 
@@ -65,6 +66,10 @@ def test_few_rows_come_first_where_everything_is_left_to_the_default(surface, ch
     assert (problem.candidates is not None) == may
 
 
+def texture(n_pixels):
+    return np.random.default_rng(1).normal(size=n_pixels)
+
+
 def positions(*shape):
     axes = np.meshgrid(*map(np.arange, shape), indexing="ij")
     return np.stack(axes, axis=-1).reshape(-1, len(shape)).astype(float)
@@ -73,8 +78,17 @@ def positions(*shape):
 @pytest.mark.parametrize("shape", [(64, 64), (8, 8, 64)])
 def test_pixels_do_not_begin_with_few_rows(shape):
     X = positions(*shape)[np.random.default_rng(0).uniform(size=4096) < 0.6]
-    problem = prepare(SirenRegressor(), X, X[:, 0] % 7, continued=False)
+    problem = prepare(SirenRegressor(), X, texture(len(X)), continued=False)
     assert problem.candidates is None
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.25])
+def test_a_function_on_a_grid_begins_with_few_rows(noise):
+    X = positions(64, 64)
+    y = np.sin(X[:, 0] / 9) * np.cos(X[:, 1] / 7) + noise * texture(4096)
+    problem = prepare(SirenRegressor(), X, y, continued=False)
+    assert problem.candidates is not None
+    assert prepare(SirenRegressor(), X[:2000], y[:2000], continued=False).solver == "lm"
 
 
 def test_a_constant_column_makes_no_pixels():
@@ -87,15 +101,15 @@ def test_a_constant_column_makes_no_pixels():
     assert (alone.solver, beside.solver) == ("lm", "lm")
     image = positions(64, 64)
     flat = prepare(
-        SirenRegressor(), np.hstack([image, image[:, :1] * 0]), image[:, 0], continued=False
+        SirenRegressor(), np.hstack([image, image[:, :1] * 0]), texture(4096), continued=False
     )
     assert flat.candidates is None
 
 
 def test_scattered_rows_are_no_pixels_however_many(surface, monkeypatch):
     """A sample of 100 of 4096 has fewer nodes than four times all rows."""
-    monkeypatch.setattr(skinr.choices, "GRID_SAMPLE", 100)
-    X, y = surface
+    monkeypatch.setattr(skinr.picture_rows, "GRID_SAMPLE", 100)
+    X, y = surface[0], texture(4096)
     options = {"hidden_layer_sizes": 8, "solver": "adam", "max_iter": 30}
     scattered = prepare(SirenRegressor(**options), X, y, continued=False)
     pixels = prepare(SirenRegressor(**options), positions(64, 64), y, continued=False)
@@ -147,7 +161,7 @@ def test_pixels_that_are_seen_seldom_are_learned_faster(options, rate):
     """At most 4e-3, and 0.3 over the visits to each, as far as that is stable."""
     regressor = SirenRegressor(**{"hidden_layer_sizes": 8, "omega_0": 100.0, **options})
     X = positions(64, 64)
-    assert prepare(regressor, X, X[:, 0], continued=False).rate == pytest.approx(rate)
+    assert prepare(regressor, X, texture(len(X)), continued=False).rate == pytest.approx(rate)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +180,7 @@ def test_a_short_fit_to_pixels_starts_with_higher_frequencies(options, start):
 
     def stack(**changes):
         regressor = SirenRegressor((64, 64), random_state=0, **{**options, **changes})
-        return prepare(regressor, X, X[:, 0], continued=False).stack
+        return prepare(regressor, X, texture(len(X)), continued=False).stack
 
     omega_0 = (4096 / 75) ** 0.5 * start if start else 7.0
     assert stack().omega_0 == pytest.approx([omega_0])
@@ -192,7 +206,7 @@ def test_pixels_that_outnumber_the_parameters_start_with_larger_weights(shape, o
     def parameters(**changes):
         settings = {"max_iter": 16, "random_state": 0, **options, **changes}
         regressor = SirenRegressor((60, 63), **settings)
-        return prepare(regressor, X, X[:, 0], continued=False).stack.parameters
+        return prepare(regressor, X, texture(len(X)), continued=False).stack.parameters
 
     X = positions(*shape)
     assert torch.allclose(parameters(), parameters(weight_scale=scale))
