@@ -43,6 +43,9 @@ FLAT = 1.3
 MOST_NOISE = 0.5
 """Share of the variance that is noise then; with more it is a texture."""
 
+FEW_ROWS, MOST_NOISE_OF_FEW = 2048, 0.25
+"""The same share for up to so many rows: reduced to few pixels more textures look like noise."""
+
 NOISE_IN_DIFFERENCES = 6.0
 """Mean square of the second differences of white noise over its variance: 1 + 4 + 1."""
 
@@ -80,7 +83,8 @@ def is_picture(coordinates: Array, values: Array) -> bool:
     array = _as_array(*_window(coordinates, values))
     first, second, third = (_mean_square_difference(array, spacing) for spacing in SPACINGS)
     if second <= FLAT * first:
-        return first > MOST_NOISE * NOISE_IN_DIFFERENCES
+        most_noise = MOST_NOISE if len(values) > FEW_ROWS else MOST_NOISE_OF_FEW
+        return first > most_noise * NOISE_IN_DIFFERENCES
     return second < UNRESOLVED * first and third - second < RESOLVED * (second - first)
 
 

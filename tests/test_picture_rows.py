@@ -66,6 +66,12 @@ def test_edges_and_textures_are_pictures():
     assert is_picture(X, np.random.default_rng(0).normal(size=(3600, 1)))
 
 
+@pytest.mark.parametrize(("size", "is_texture"), [(30, True), (60, False)])
+def test_what_looks_like_much_noise_is_rather_a_texture_if_rows_are_few(size, is_texture):
+    X = nodes(size, size)
+    assert is_picture(X, noisy(np.exp(-3 * X[:, 0] ** 2), 0.8)) == is_texture
+
+
 def test_units_and_order_of_the_rows_make_no_difference():
     X = nodes(40, 30) * [1e-200, 1e200]
     order = np.random.default_rng(0).permutation(1200)
