@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from skinr.jets import evaluate_gradient, evaluate_jets
 from skinr.network import SirenStack
 from skinr.scaling import Units
-from skinr.targets import collect_targets
+from skinr.targets import Layout, collect_targets
 
 TORCH_DTYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
 """Precisions in which derivatives can be computed."""
@@ -27,6 +27,7 @@ class DerivativesMixin:
 
     _units: Units
     _evaluate: Callable[..., Values]
+    _validate_coordinates: Callable[..., Values]
     predict: Callable[..., Any]
 
     def gradient(self, X: ArrayLike, *, dtype: DTypeLike | None = None) -> Values:
@@ -179,32 +180,63 @@ class DerivativesMixin:
         laplacian: ArrayLike | None,
     ) -> float:
         """Return the mean over the kinds of the R² of their known entries."""
-        targets, layout = collect_targets(np.shape(X), y, gradient, laplacian)
+        X = self._validate_coordinates(X)
+        targets, layout = collect_targets(X.shape, y, gradient, laplacian)
+        self._check_outputs(layout)
         predictions, _ = collect_targets(
-            np.shape(X),
+            X.shape,
             self.predict(X) if "values" in layout.kinds else None,
             self.gradient(X) if "gradient" in layout.kinds else None,
             self.laplacian(X) if "laplacian" in layout.kinds else None,
         )
         weight = _check_sample_weight(sample_weight, targets)
+        scale = self._units.X.scale
         kinds = [
-            _known_r2(targets.T[columns], predictions.T[columns], weight)
-            for columns in map(layout.columns, layout.kinds)
+            _known_r2(layout.part(targets, kind), layout.part(predictions, kind), weight, unit)
+            for kind, unit in [("values", None), ("gradient", scale), ("laplacian", np.ones(1))]
+            if kind in layout.kinds
         ]
-        scores = [np.mean(columns) for columns in kinds if columns]
+        scores = [np.mean(outputs) for outputs in kinds if outputs]
         if not scores:
-            raise ValueError("R² takes two known entries of a column at least; none has as many.")
+            raise ValueError("R² takes two known entries of an output at least; none has as many.")
         return float(np.mean(scores))
 
+    def _check_outputs(self, layout: Layout) -> None:
+        n_outputs, single_target = len(self._units.y.scale), self._units.single_target
+        if (layout.n_outputs, layout.single_target) != (n_outputs, single_target):
+            given = "one" if layout.single_target else f"a column for each of {layout.n_outputs}"
+            fitted = "one" if single_target else f"a column for each of {n_outputs}"
+            raise ValueError(f"Targets to score have {given} output; the fit's have {fitted}.")
 
-def _known_r2(targets: Values, predictions: Values, weight: Values) -> list[float]:
-    """Return the R² of each column of which more than one entry is known."""
-    columns = zip(targets, predictions, ~np.isnan(targets), strict=True)
-    return [
-        r2_score(target[known], prediction[known], sample_weight=weight[known])
-        for target, prediction, known in columns
-        if known.sum() > 1
-    ]
+
+def _known_r2(
+    targets: Values, predictions: Values, weight: Values, unit: Values | None
+) -> list[float]:
+    """Return the R² of each output of which more than one row is known.
+
+    Parameters
+    ----------
+    targets, predictions : ndarray of shape (n_rows, n_components, n_outputs)
+    weight : ndarray of shape (n_rows,)
+    unit : ndarray of shape (n_components,) or None
+        What components of derivatives are multiplied by, to be compared with 0, which is what a
+        constant function has. None for values, which are compared with their mean.
+    """
+    scores = []
+    for target, prediction in zip(targets.T, predictions.T, strict=True):
+        known = ~np.isnan(target).any(axis=0)
+        target, prediction = target[:, known], prediction[:, known]
+        if known.sum() < 2:
+            continue
+        if unit is None:
+            scores.append(r2_score(target[0], prediction[0], sample_weight=weight[known]))
+        else:
+            missed, power = (
+                weight[known] @ ((part * unit[:, None]) ** 2).sum(axis=0)
+                for part in (target - prediction, target)
+            )
+            scores.append(1 - missed / power if power else float(missed == 0))
+    return scores
 
 
 def _precision(dtype: DTypeLike | None) -> np.dtype[Any] | None:

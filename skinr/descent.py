@@ -17,7 +17,7 @@ def descend(
     last = min(max_iter, len(fit.losses) + n_steps)
     while len(fit.losses) < last and not fit.has_converged:
         fit.step()
-        monitor.look(len(fit.losses), torch.tensor([fit.loss]))
+        monitor.look(len(fit.losses), torch.tensor([fit.loss], device="cpu"))
         if monitor.interrupted_by and len(fit.losses) < max_iter:
             return monitor.interrupted_by
     return None

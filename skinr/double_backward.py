@@ -59,7 +59,7 @@ class DoubleBackwardPass:
         self._upper = [buffer(1 + n_outputs, width) for width in fan_outs]
         self._cosines = [buffer(1, width) for width in fan_outs]
         self._slopes = [buffer(n_outputs, width) for width in (*fan_ins, n_outputs)]
-        self._slopes[-1].copy_(torch.eye(n_outputs)[:, None])
+        self._slopes[-1].copy_(torch.eye(n_outputs, device="cpu")[:, None])
         self._upper[-1][:, 1:] = self._slopes[-1]
         self._jets = buffer(1 + architecture.n_features, n_outputs)
         self._outputs = [part[:, 0] for part in (*self._lower[1:], self._jets)]

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skinr.ensemble import mean_of_members
@@ -27,6 +28,9 @@ MOST_LEFT_OUT = 2000
 QUANTILE = 0.975
 """The end of the 95% interval, which is what deviations are to be right about."""
 
+FEWEST_FOR_QUANTILE = 19
+"""Values of which one is beyond 95% of new ones; of fewer the mean square says more."""
+
 Values = NDArray[np.floating[Any]]
 
 
@@ -38,14 +42,17 @@ class ErrorBarsMixin:
     noise_: NDArray[np.float64] | None
 
     def _values_and_std(self, X: ArrayLike) -> tuple[Values, Values]:
+        check_is_fitted(self)
+        noise = self.noise_
+        if noise is None:
+            raise ValueError(
+                "return_std=True takes the spread of an ensemble, and this fit has a single "
+                "network: fit again with n_estimators of 2 or more, 8 for instance, and time for "
+                "the second of them."
+            )
+
         def restore(part: Values) -> Values:
-            if self.noise_ is None:
-                raise ValueError(
-                    "return_std=True takes the spread of an ensemble, and this fit has a single "
-                    "network: fit again with n_estimators of 2 or more, 8 for instance, and time "
-                    "for the second of them."
-                )
-            std = np.hypot(part[:, 1] * self._units.y.scale, self.noise_)
+            std = np.hypot(part[:, 1] * self._units.y.scale, noise)
             return np.stack([self._units.y.restore(part[:, 0]), std], axis=1)
 
         def reduce(values: Tensor) -> Tensor:
@@ -67,11 +74,11 @@ def spread(values: Tensor) -> Tensor:
     Parameters
     ----------
     values : Tensor of shape (K, n, p)
+        Of two members or more.
 
     Returns
     -------
     spread : Tensor of shape (n, p)
-        0 for one member, which says nothing.
 
     References
     ----------
@@ -79,8 +86,6 @@ def spread(values: Tensor) -> Tensor:
        Section 3.2, on the posterior predictive distribution of a future observation.
     """
     n_members = len(values)
-    if n_members == 1:
-        return torch.zeros_like(values[0])
     factor = float(stdtrit(n_members - 1, QUANTILE) / ndtri(QUANTILE)) * sqrt(1 + 1 / n_members)
     return values.std(dim=0) * factor
 
@@ -118,7 +123,7 @@ def noise_of_unseen(stack: SirenStack, rows: TrainingRows) -> NDArray[np.float64
     residuals of mean :math:`\bar r` and standard deviation s. Members that have memorised the noise
     of their own rows do not hide it so. As intervals are to hold 95% of new values, wherever the
     errors are, :math:`\sigma^2` is taken from the quantile of the products in place of their mean,
-    as split conformal prediction does ([1]_).
+    as split conformal prediction does ([1]_), where there are enough of them for one.
 
     Parameters
     ----------
@@ -147,11 +152,35 @@ def noise_of_unseen(stack: SirenStack, rows: TrainingRows) -> NDArray[np.float64
     if rows.weight is not None:
         products *= rows.weight.cpu()
     columns = products.flatten(0, 1).T.numpy()
-    variances = [_quantile(column[np.isfinite(column)]) for column in columns]
-    return np.sqrt(variances) / float(ndtri(QUANTILE))
+    return np.sqrt([_variance(column[np.isfinite(column)]) for column in columns])
 
 
-def _quantile(products: NDArray[np.float64]) -> float:
-    """Return what 95% of new products do not exceed, counting the next one in; 0 if negative."""
-    rank = min(len(products), ceil((2 * QUANTILE - 1) * (len(products) + 1)))
-    return max(0.0, float(np.sort(products)[rank - 1])) if rank else 0.0
+def _variance(products: NDArray[np.float64]) -> float:
+    """Return that of a normal distribution of which 95% do not exceed what 95% of these do not."""
+    n_products = len(products)
+    if n_products == 0:
+        return 0.0
+    if n_products < FEWEST_FOR_QUANTILE:
+        return max(0.0, float(products.mean()))
+    rank = ceil((2 * QUANTILE - 1) * (n_products + 1))
+    return max(0.0, float(np.sort(products)[rank - 1])) / float(ndtri(QUANTILE)) ** 2
+
+
+def noise_of_stream(
+    earlier: NDArray[np.float64], stack: SirenStack, rows: TrainingRows
+) -> NDArray[np.float64]:
+    """Return the noise after a piece of a stream, of which few rows tell less than those before.
+
+    Parameters
+    ----------
+    earlier : ndarray of shape (n_outputs,)
+        Before the piece.
+    stack, rows
+        As :func:`noise_of_unseen` takes them.
+    """
+    n_known = rows.targets.isfinite().sum(dim=(0, 1)).numpy(force=True)
+    share = np.minimum(1.0, n_known / FEWEST_FOR_QUANTILE)
+    variance: NDArray[np.float64] = (
+        share * noise_of_unseen(stack, rows) ** 2 + (1 - share) * earlier**2
+    )
+    return np.sqrt(variance)

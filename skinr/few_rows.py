@@ -122,9 +122,12 @@ def _begin_first(
         return None, best, None
     second = _few_of(rows, SECOND_NUMBERS)
     fit, chosen, interruption = fit_most_probable(stack, [second], max_iter, monitor)
+    if interruption:
+        results = [(fits[best], best, interruption), (fit, chosen, interruption)]
+        return min(results, key=lambda result: float(result[0].missed(rows).mean()))
     most = min(MOST_RESIDUALS_TO_KEEP, share**EXPONENT_TO_KEEP)
-    explains_rest = interruption or leftover(fit.stack, rows).is_within(VARIANCE_TO_KEEP, most)
-    return fit if explains_rest else None, chosen, interruption
+    explains_rest = leftover(fit.stack, rows).is_within(VARIANCE_TO_KEEP, most)
+    return fit if explains_rest else None, chosen, None
 
 
 def leftover(stack: SirenStack, rows: JetRows) -> Leftover:
@@ -145,7 +148,7 @@ def leftover(stack: SirenStack, rows: JetRows) -> Leftover:
     """
     coordinates = rows.coordinates.numpy()
     draw = torch.Generator().manual_seed(0)
-    itself = torch.randperm(len(coordinates), generator=draw)[:MOST_PAIRS]
+    itself = torch.randperm(len(coordinates), generator=draw, device="cpu")[:MOST_PAIRS]
     nearest = torch.from_numpy(KDTree(coordinates).query(coordinates[itself.numpy()], k=2)[1])
     other = torch.where(nearest[:, 0] == itself, nearest[:, 1], nearest[:, 0])
     residual = rows.targets[0] - evaluate(stack, rows.coordinates[None])[0]

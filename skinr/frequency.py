@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
+from skinr.scaling import AffineMap
+
 ROWS_PER_CELL = 75.0
 """Rows that a unit of frequency along every axis takes."""
 
@@ -83,7 +85,7 @@ def omega_0_from_density(coordinates: NDArray[np.floating]) -> float:
     -------
     omega_0 : float
     """
-    n_axes = max(1, int(np.count_nonzero(np.ptp(coordinates, axis=0))))
+    n_axes = max(1, int(np.count_nonzero(AffineMap.from_range(coordinates).scale)))
     density = (len(coordinates) / ROWS_PER_CELL) ** (1 / n_axes)
     return float(np.clip(density, LOWEST, HIGHEST))
 
@@ -155,11 +157,13 @@ def spectral_edge(coordinates: NDArray[np.floating], values: NDArray[np.floating
         In radians per half of the range of the coordinate; 0 where rows vary along several axes,
         or show little but noise.
     """
-    (axes,) = np.nonzero(np.ptp(coordinates, axis=0))
+    X = AffineMap.from_range(coordinates)
+    (axes,) = np.nonzero(X.scale)
     if len(axes) != 1:
         return 0.0
-    order = np.argsort(coordinates[:, axes[0]], kind="stable")
-    position, n_rows = coordinates[order, axes[0]], len(order)
+    position = X.normalize(coordinates)[:, axes[0]]
+    order, n_rows = np.argsort(position, kind="stable"), len(position)
+    position = position[order]
     power = np.zeros(n_rows // 2)
     for column in values.T:
         power += _power(position, column[order])

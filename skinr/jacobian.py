@@ -79,7 +79,9 @@ class Numbers:
 
     def spread(self, numbers: Tensor) -> Tensor:
         """Return weighted numbers (m,) where they belong, 0 elsewhere, of `shape`."""
-        return numbers.new_zeros(self.shape).put_(self.known, numbers * self.root_weight)
+        spread = numbers.new_zeros(self.shape)
+        spread.view(-1)[self.known] = numbers * self.root_weight
+        return spread
 
     def _observed(self, jets: Tensor) -> Tensor:
         return jets[self._components][..., self.outputs]
@@ -207,9 +209,10 @@ class Jacobian:
 def _sensitivities(stack: SirenStack, numbers: Numbers, evaluation: Evaluation) -> list[Tensor]:
     """Return the jets (C, n, k, fan_out) of the known outputs' derivatives by layers' sums."""
     layers = stack.layers(evaluation.parameters)
-    known = torch.eye(stack.architecture.n_outputs, dtype=numbers.targets.dtype)[numbers.outputs]
-    last = numbers.coordinates.new_zeros(*numbers.coordinates.shape[:2], *known.shape)
-    last[0] = known
+    n_outputs = stack.architecture.n_outputs
+    last = numbers.coordinates.new_zeros(*numbers.coordinates.shape[:2], n_outputs, n_outputs)
+    last[0].diagonal(dim1=1, dim2=2).fill_(1)
+    last = last[:, :, numbers.outputs]
     if stack.architecture.is_sine(-1):
         last = numbers.algebra.multiply(last, evaluation.cosines[-1][:, :, None])
     sensitivities = [last]

@@ -35,14 +35,31 @@ class JetRows(NamedTuple):
         return int(self.root_weight.count_nonzero())
 
     def thinned(self, n_rows: int) -> JetRows:
-        """Return so many rows, drawn at random, always the same ones; all as they are of fewer."""
+        """Return so many rows, drawn at random, always the same ones; all as they are of fewer.
+
+        Rows that count more are the more likely to be drawn.
+        """
         return self if len(self.coordinates) <= n_rows else self.parted(n_rows)[0]
 
     def parted(self, n_rows: int) -> tuple[JetRows, JetRows]:
         """Return so many rows, those of :meth:`thinned`, and the others."""
-        draw = torch.Generator().manual_seed(0)
-        order = torch.randperm(len(self.coordinates), generator=draw)
+        order = self._drawn()
         return self._take(order[:n_rows]), self._take(order[n_rows:])
+
+    def _drawn(self) -> Tensor:
+        """Return the order in which rows are drawn by weight ([1]_), without replacement.
+
+        References
+        ----------
+        .. [1] Efraimidis, Spirakis. Weighted random sampling with a reservoir. Information
+           Processing Letters 97, 2006.
+        """
+        draw, n_rows = torch.Generator().manual_seed(0), len(self.coordinates)
+        weight = self.root_weight.amax(dim=(0, 2)).square()
+        if weight.min() == weight.max():
+            return torch.randperm(n_rows, generator=draw, device="cpu")
+        uniform = torch.rand(n_rows, generator=draw, device="cpu", dtype=torch.float64)
+        return (uniform.log() / weight).argsort(descending=True)
 
     def with_few_outputs(self, n_numbers: int) -> JetRows:
         """Return the rows, of which so many outputs are known as have at most so many numbers.
@@ -56,9 +73,9 @@ class JetRows(NamedTuple):
         draw = torch.Generator().manual_seed(0)
         power = (self.targets * self.root_weight).square().sum(dim=(0, 1))
         varies_less = (power < power.max() / 2).int()
-        drawn = torch.randperm(n_outputs, generator=draw)
+        drawn = torch.randperm(n_outputs, generator=draw, device="cpu")
         known = drawn[varies_less[drawn].argsort(stable=True)[:n_known]]
-        is_known = torch.zeros(n_outputs, dtype=torch.bool).scatter_(0, known, True)
+        is_known = torch.zeros(n_outputs, dtype=torch.bool, device="cpu").scatter_(0, known, True)
         return self._replace(root_weight=self.root_weight * is_known)
 
     def without_empty(self) -> JetRows:

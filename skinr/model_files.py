@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from math import isfinite, prod
 from typing import Any, NamedTuple
 
@@ -94,7 +95,8 @@ class NetworkShape(NamedTuple):
         """Return a network of this shape, its weights not set."""
         omega_0, hidden_omega_0 = omegas
         members = [
-            Siren(self.architecture, omega_0, hidden_omega_0, device) for _ in range(self.n_members)
+            Siren(self.architecture, omega_0, hidden_omega_0, device, torch.float32)
+            for _ in range(self.n_members)
         ]
         return SirenEnsemble(members) if self.n_members > 1 else members[0]
 
@@ -152,11 +154,11 @@ def device_or_cpu(name: str) -> torch.device:
 
 def to_plain(name: str, value: Any) -> Any:
     """Return a parameter as JSON has it."""
-    if isinstance(value, np.generic | np.ndarray):
+    if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
-    if isinstance(value, list | tuple):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         return [to_plain(name, entry) for entry in value]
     if isinstance(value, float) and not isfinite(value):
         raise ValueError(f"{name}={value!r} is no number that JSON has; set another to save.")
@@ -290,7 +292,8 @@ def make_network(
 def probe(network: Network) -> torch.Tensor:
     """Evaluate a network at random positions in [-1, 1] of each coordinate."""
     draw = torch.Generator().manual_seed(0)
-    coordinates = 2 * torch.rand(N_PROBES, network.architecture.n_features, generator=draw) - 1
+    shape, dtype = (N_PROBES, network.architecture.n_features), torch.float32
+    coordinates = 2 * torch.rand(shape, generator=draw, dtype=dtype, device="cpu") - 1
     with torch.no_grad():
         values: torch.Tensor = network(coordinates.to(next(network.parameters())))
     return values.cpu().double()

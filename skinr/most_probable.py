@@ -73,6 +73,8 @@ def fit_most_probable(
         fit = fit.with_more(rows)
         interruption = descend(fit, max_iter, monitor)
     for rows in stages[1:]:
+        if interruption:
+            break
         fit = LeastSquaresFit(fit.stack, rows, earlier_losses=fit.losses)
         interruption = descend(fit, max_iter, monitor)
     return Choice(fit, chosen, interruption)

@@ -225,7 +225,9 @@ class SirenStack:
         .. [2] Yeom, Lee, Lee. Fast Training of Sinusoidal Neural Fields via Scaling
            Initialization. ICLR 2025.
         """
-        drawn = torch.empty(len(generators), architecture.n_parameters)
+        drawn = torch.empty(
+            len(generators), architecture.n_parameters, device="cpu", dtype=torch.float32
+        )
         stack = cls(architecture, omega_0, hidden_omega_0, drawn)
         last = len(architecture.layer_shapes) - 1
         for k, generator in enumerate(generators):

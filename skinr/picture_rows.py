@@ -60,9 +60,8 @@ def is_on_grid(coordinates: Array) -> bool:
     n_rows = len(coordinates)
     sample = coordinates[:: max(1, n_rows // GRID_SAMPLE)]
     n_ticks = [len(np.unique(column)) for column in sample.T]
-    n_ticks = [
-        n for n, column in zip(n_ticks, coordinates.T, strict=True) if n > 1 or np.ptp(column)
-    ]
+    varies = AffineMap.from_range(coordinates).scale > 0
+    n_ticks = [n for n, several in zip(n_ticks, varies, strict=True) if n > 1 or several]
     repeats = len(n_ticks) > 1 and min(n_ticks) < MOST_TICKS * len(sample)
     return repeats and bool(np.prod(n_ticks, dtype=float) <= NODES_PER_ROW * n_rows)
 

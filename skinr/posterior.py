@@ -95,7 +95,10 @@ def _perturbed(rows: JetRows, noise: Tensor, generators: Sequence[torch.Generato
     """Return targets (K, 1, n, p) of each member, whose mean is that of the rows."""
     shape, dtype = rows.targets.shape, rows.targets.dtype
     drawn = torch.stack(
-        [torch.randn(shape, generator=generator, dtype=dtype) for generator in generators]
+        [
+            torch.randn(shape, generator=generator, dtype=dtype, device="cpu")
+            for generator in generators
+        ]
     )
     centred = (drawn - drawn.mean(dim=0)) * sqrt(len(drawn) / (len(drawn) - 1))
     return rows.targets + noise / rows.root_weight * centred

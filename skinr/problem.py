@@ -164,9 +164,13 @@ def prepare(
     )
     if layout.has_derivatives and not is_piece:
         table, layout = with_implied_values(table, layout)
-    units = regressor._units if continued else _new_units(regressor, table, layout)
     if continued:
+        units = regressor._units._replace(
+            single_target=layout.single_target, y_dtype=_dtype_of_predictions(table)
+        )
         _warn_of_constants(units, layout.values_of(table))
+    else:
+        units = _new_units(regressor, table, layout)
     random = check_random_state(regressor.random_state)
     seeds = [int(random.randint(2**31 - 1)) for _ in range(regressor.n_estimators)]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -296,8 +300,11 @@ def _new_units(regressor: SirenRegressor, table: Table, layout: Layout) -> Units
         y = units_of_derivatives(table, layout, X, omega_0)
     else:
         y = AffineMap.from_moments(table.y, table.weight)
-    y_dtype = np.float32 if table.y.dtype == np.float32 else np.float64
-    return Units(X, y, layout.single_target, y_dtype)
+    return Units(X, y, layout.single_target, _dtype_of_predictions(table))
+
+
+def _dtype_of_predictions(table: Table) -> type:
+    return np.float32 if table.y.dtype == np.float32 else np.float64
 
 
 def _warn_of_constants(units: Units, values: Table) -> None:
@@ -392,8 +399,9 @@ def _check_same_network(regressor: SirenRegressor, architecture: Architecture) -
         raise ValueError(
             "Going on from a fitted network keeps its shape and frequencies: it has "
             f"{fitted.architecture}, omega_0={fitted.omega_0}, "
-            f"hidden_omega_0={fitted.hidden_omega_0} and {shape[-1]} members; data and parameters "
-            f"now ask for {architecture}, omega_0={omega_0}, hidden_omega_0={hidden_omega_0} and "
+            f"hidden_omega_0={fitted.hidden_omega_0} and {shape[-1]} members, fewer than were "
+            "asked for if it was interrupted; data and parameters now ask for "
+            f"{architecture}, omega_0={omega_0}, hidden_omega_0={hidden_omega_0} and "
             f"n_estimators={regressor.n_estimators}. Set warm_start=False, or clone the estimator, "
             "to start anew."
         )

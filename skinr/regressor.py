@@ -24,12 +24,12 @@ from skinr.derivatives import TORCH_DTYPES, DerivativesMixin
 from skinr.device import resolve_device
 from skinr.eigenbasis import Eigenbasis
 from skinr.ensemble import mean_of_members, members_of, to_network, to_stack
-from skinr.error_bars import ErrorBarsMixin, noise_of_unseen
+from skinr.error_bars import ErrorBarsMixin, noise_of_stream, noise_of_unseen
 from skinr.few_rows import begin_with_few
 from skinr.interruption import Interruption
 from skinr.jet_rows import JetRows
 from skinr.losses import LOSSES
-from skinr.model_files import FittedState
+from skinr.model_files import FittedState, to_plain
 from skinr.network import SirenStack
 from skinr.optimizers import Adam, AdamState, learning_rates
 from skinr.passes import evaluate
@@ -44,6 +44,11 @@ from skinr.training import EarlyStopping, History, Monitor, train
 
 RUN_PARAMETERS = {"checkpoint", "device", "max_time", "verbose"}
 """Parameters that say how a fit is run, not what it is."""
+
+LARGEST = 1e30
+"""Value of a parameter that float32 can compute with."""
+
+POSITIVE = Interval(Real, 1 / LARGEST, LARGEST, closed="both")
 
 Values = NDArray[np.floating[Any]]
 
@@ -297,20 +302,20 @@ class SirenRegressor(
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "omega_0": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "hidden_omega_0": [None, Interval(Real, 0, None, closed="neither")],
-        "weight_scale": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "omega_0": [StrOptions({"auto"}), POSITIVE],
+        "hidden_omega_0": [None, POSITIVE],
+        "weight_scale": [StrOptions({"auto"}), POSITIVE],
         "output_activation": [StrOptions({"identity", "sine"})],
         "first_layer_init": [StrOptions({"paper", "lecture"})],
         "solver": [StrOptions({"auto", "lm", "adam", "soap"})],
         "learning_rate": [StrOptions({"one_cycle", "constant"})],
-        "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "learning_rate_init": [StrOptions({"auto"}), POSITIVE],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "loss": [StrOptions(set(LOSSES))],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "gradient_weight": [Interval(Real, 0, None, closed="left")],
-        "laplacian_weight": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, LARGEST, closed="both")],
+        "gradient_weight": [Interval(Real, 0, LARGEST, closed="both")],
+        "laplacian_weight": [Interval(Real, 0, LARGEST, closed="both")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -586,7 +591,9 @@ class SirenRegressor(
         """Return R², the share of the variance that is explained.
 
         Where derivatives are given it is the mean of the R² of each kind that is given, over the
-        entries that are not NaN, as far as there are two of an output.
+        rows without NaN, as far as there are two of an output. Derivatives are compared with 0, as
+        a constant function has them, and the components of gradients in units of 1 over the range
+        of each feature.
 
         Parameters
         ----------
@@ -600,7 +607,7 @@ class SirenRegressor(
         Returns
         -------
         score : float
-            1 for a perfect fit, 0 for one no better than the mean.
+            1 for a perfect fit, 0 for one no better than the mean, or a constant function.
 
         Raises
         ------
@@ -608,6 +615,10 @@ class SirenRegressor(
             For rows that :meth:`predict` would refuse, targets of other shapes, or none to score.
         """
         if gradient is None and laplacian is None:
+            if y is None:
+                raise ValueError(
+                    "score takes y, gradient or laplacian to compare with; none given."
+                )
             return float(super().score(X, y, sample_weight))
         return self._score_with_derivatives(X, y, sample_weight, gradient, laplacian)
 
@@ -659,7 +670,8 @@ class SirenRegressor(
                 monitor=Monitor(interruption=interruption),
             )
         self._adam_state = optimizer.state
-        self._finish(piece.stack, piece.units, history, _noise_of(piece), curve)
+        earlier = getattr(self, "noise_", None) if piece.continued else None
+        self._finish(piece.stack, piece.units, history, _noise_of(piece, earlier), curve)
         return history
 
     def _solve(self, problem: Problem) -> History:
@@ -679,6 +691,7 @@ class SirenRegressor(
                     problem.generators,
                     continued=problem.continued,
                 )
+                noise = None if noise is None else noise * units.y.scale
                 stack = fitted.to(resolve_device(self.device), torch.float32)
             else:
                 checkpoint = self._checkpoint(problem)
@@ -765,7 +778,7 @@ class SirenRegressor(
                 f"same numbers; random_state={self.random_state!r} given."
             )
         parameters = {
-            name: value
+            name: to_plain(name, value)
             for name, value in self.get_params(deep=False).items()
             if name not in RUN_PARAMETERS
         }
@@ -793,7 +806,7 @@ class SirenRegressor(
                 units=units,
                 losses=np.concatenate([earlier_losses, history.losses.mean(axis=1)]),
                 validation_scores=None if scores is None else scores.mean(axis=1),
-                noise=None if noise is None else noise * units.y.scale,
+                noise=noise,
             )
         )
 
@@ -807,7 +820,9 @@ class SirenRegressor(
         self.loss_curve_ = losses
         self.best_loss_ = float(np.nanmin(losses, initial=np.inf))
         self.validation_scores_ = scores
-        self.best_validation_score_ = None if scores is None else float(scores.max())
+        self.best_validation_score_ = (
+            None if scores is None else float(np.nanmax(scores, initial=-np.inf))
+        )
         self.n_iter_ = len(losses)
         self.n_parameters_ = len(members_of(network)) * network.architecture.n_parameters
         self.n_outputs_ = network.architecture.n_outputs
@@ -858,13 +873,22 @@ def _hash(part: NDArray[Any]) -> list[str]:
     return [joblib.hash(part[chunk]) for chunk in gen_batches(len(part), CHUNK_SIZE)]
 
 
-def _noise_of(problem: Problem) -> NDArray[np.float64] | None:
-    """Return the noise of the normalised values, where there is an ensemble that shows it."""
+def _noise_of(
+    problem: Problem, earlier: NDArray[np.float64] | None = None
+) -> NDArray[np.float64] | None:
+    """Return the noise of the values, where there is an ensemble that shows it.
+
+    `earlier` is what pieces of a stream have shown before.
+    """
     if len(problem.stack) == 1:
         return None
     if problem.unseen is None:
-        return np.zeros(problem.layout.n_outputs)
-    return noise_of_unseen(problem.stack, problem.unseen)
+        return np.zeros(problem.layout.n_outputs) if earlier is None else earlier
+    scale = problem.units.y.scale
+    if earlier is None:
+        return noise_of_unseen(problem.stack, problem.unseen) * scale
+    before = earlier / np.where(scale > 0, scale, np.inf)
+    return noise_of_stream(before, problem.stack, problem.unseen) * scale
 
 
 def _settle_constant(stack: SirenStack, units: Units, table: Table, layout: Layout) -> Units:

@@ -268,7 +268,7 @@ def to_tensor(table: Array, scaling: AffineMap, device: torch.device, dtype: tor
     -------
     normalized : Tensor of shape (n_rows, n_columns)
     """
-    normalized = torch.empty(table.shape, dtype=dtype)
+    normalized = torch.empty(table.shape, dtype=dtype, device="cpu")
     for chunk in gen_batches(len(table), CHUNK_SIZE):
         normalized[chunk] = torch.from_numpy(scaling.normalize(table[chunk]))
     return _send(normalized, device)
@@ -296,7 +296,7 @@ def in_batches(pieces: Iterator[Tensor], batch_size: int) -> Iterator[Tensor]:
 
 def _epochs(n_rows: int, draw: torch.Generator) -> Iterator[Tensor]:
     while True:
-        yield torch.randperm(n_rows, generator=draw)
+        yield torch.randperm(n_rows, generator=draw, device="cpu")
 
 
 def _send(part: Tensor, device: torch.device) -> Tensor:

@@ -102,10 +102,10 @@ Rows = TrainingRows | StoredRows
 def _shuffled(n_rows: int, draw: torch.Generator) -> Iterator[Tensor]:
     """Yield the indices of all rows, epoch after epoch, group by group."""
     while True:
-        order = torch.randperm(ceil(n_rows / BLOCK_SIZE), generator=draw)
+        order = torch.randperm(ceil(n_rows / BLOCK_SIZE), generator=draw, device="cpu")
         for group in gen_batches(len(order), BLOCKS_OF_A_GROUP):
             blocks = order[group]
-            places = torch.randperm(len(blocks) * BLOCK_SIZE, generator=draw)
+            places = torch.randperm(len(blocks) * BLOCK_SIZE, generator=draw, device="cpu")
             for chunk in gen_batches(len(places), CHUNK_SIZE):
                 block, row = places[chunk] // BLOCK_SIZE, places[chunk] % BLOCK_SIZE
                 rows = blocks[block] * BLOCK_SIZE + row

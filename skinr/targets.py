@@ -293,7 +293,7 @@ def jet_problem(
         unit = _unit(kind, units)
         centers.append(units.y.center if kind == "values" else np.zeros(unit.size))
         scales.append((unit * magnitude).ravel())
-        magnitude_tensor = torch.as_tensor(magnitude).to(stack.parameters)
+        magnitude_tensor = torch.from_numpy(magnitude).to(stack.parameters)
         terms.append(
             Term(layout.components(kind), layout.columns(kind), magnitude_tensor, weights[kind])
         )

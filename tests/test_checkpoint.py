@@ -176,3 +176,11 @@ def test_limits_leave_the_old_file_and_no_other():
     assert "save, files of half the size: OSError" in run.stdout
     assert "load, no more open files: OSError" in run.stdout
     assert "fit of 2,000,000 rows, 32 MB more memory: MemoryError" in run.stdout
+
+
+def test_equal_parameters_of_another_type_are_the_same_fit(tmp_path):
+    X = np.random.default_rng(0).uniform(size=(60, 2))
+    options = {"solver": "adam", "max_iter": 20, "checkpoint": tmp_path / "fit"}
+    first = SirenRegressor((16, 16), random_state=0, **options).fit(X, X[:, 0])
+    again = SirenRegressor([16, np.int64(16)], random_state=np.int64(0), **options).fit(X, X[:, 0])
+    np.testing.assert_array_equal(first.predict(X), again.predict(X))

@@ -137,7 +137,7 @@ def test_warm_start_goes_on_with_every_member(noisy):
     first = model.loss_curve_
     assert model.fit(X, y).loss_curve_[0] < 0.5 * first[0]
     assert len(model.network_.members) == 3
-    with pytest.raises(ValueError, match="3 members"):
+    with pytest.raises(ValueError, match="3 members, fewer than were asked for if it was interr"):
         model.set_params(n_estimators=4).fit(X, y)
 
 
@@ -159,8 +159,26 @@ def test_a_stream_trains_every_member(noisy):
     assert len(model.network_.members) == 3
     assert model.score(X, y) > 0.8
     assert 0 < model.noise_[0] < 2
-    model.partial_fit(X[:1], y[:1])
-    assert np.isfinite(model.predict(X, return_std=True)[1]).all()
+
+
+@pytest.mark.parametrize("n_rows", [1, 4])
+def test_a_small_piece_leaves_the_noise_as_it_was_known(noisy, n_rows):
+    X, y = noisy
+    model = SirenRegressor(**FAST, **SOLVERS["lm"]).fit(X, y)
+    noise = model.noise_
+    model.partial_fit(X[:n_rows], y[:n_rows])
+    np.testing.assert_allclose(model.noise_, noise, rtol=0.1)
+    model.partial_fit(X[:n_rows], gradient=np.zeros((n_rows, 2)))
+    np.testing.assert_allclose(model.noise_, noise, rtol=0.1)
+
+
+def test_a_stream_of_small_pieces_shows_the_noise():
+    random = np.random.default_rng(0)
+    model = SirenRegressor((16, 16), n_estimators=4, random_state=0, learning_rate_init=3e-3)
+    for _ in range(400):
+        X = random.uniform(-1, 1, (20, 1))
+        model.partial_fit(X, np.sin(3 * X[:, 0]) + random.normal(0, 0.3, 20))
+    assert 0.2 < model.noise_[0] < 0.45
 
 
 def test_a_checkpoint_goes_on_to_the_same_bits(noisy, tmp_path):

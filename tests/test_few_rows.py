@@ -168,3 +168,30 @@ def test_neighbours_are_looked_at_in_all_parts_of_a_sorted_table():
     values = np.where(positions[:, 0] > 0.5, np.sin(20 * positions[:, 1]), 0)
     values += 0.1 * draw.standard_normal(len(values))
     assert leftover(ZERO, rows_of(positions, values)).share_of_residuals > 0.9
+
+
+def test_an_interrupted_fit_keeps_the_better_of_its_beginnings(monkeypatch):
+    """When the second one begins, the first one's fit is done."""
+    X, y = table(smooth)
+    second = skinr.few_rows.fit_most_probable
+
+    def interrupted(stack, stages, max_iter, monitor):
+        monitor.interruption._sender = "a test"
+        return second(stack, stages, max_iter, monitor)
+
+    monkeypatch.setattr(skinr.few_rows, "fit_most_probable", interrupted)
+    with pytest.warns(ConvergenceWarning, match="a test"):
+        model = SirenRegressor(**OPTIONS).fit(X, y)
+    assert model.score(X, y) > 0.99
+    assert model.omega_0_ < 5
+
+
+def test_rows_that_hardly_count_are_not_among_the_few():
+    X, y = table(smooth)
+    random = np.random.default_rng(1)
+    counts = random.uniform(size=3000) < 0.2
+    y = np.where(counts, y, 5 * random.normal(size=3000))
+    model = SirenRegressor(**OPTIONS, max_iter=1000)
+    for weight in (1e-8, 1e-12):
+        model.fit(X, y, np.where(counts, 1.0, weight))
+        assert model.score(X[counts], smooth(X[counts])) > 0.999

@@ -186,3 +186,11 @@ def test_the_frequencies_of_a_long_signal_are_reported_and_kept():
     frequencies = model.omega_0_, model.hidden_omega_0_
     model.fit(x, y).partial_fit(x[:50], y[:50])
     assert (model.omega_0_, model.hidden_omega_0_) == frequencies
+
+
+def test_the_largest_numbers_warn_of_nothing():
+    X = np.linspace(-1, 1, 60)[:, None]
+    y = np.sin(9 * X)
+    with np.errstate(all="raise"):
+        assert spectral_edge(1.7e308 * X, y) == spectral_edge(X, y) > 0
+        assert omega_0_from_density(1.7e308 * X) == omega_0_from_density(X)

@@ -304,8 +304,42 @@ def test_scores_leave_out_columns_with_one_known_entry():
     expected = model.score(X, gradient=SLOPES)
     assert model.score(X, ANCHOR, gradient=SLOPES) == expected
     assert model.score(X, ANCHOR, gradient=SLOPES, laplacian=missing) == expected
-    with pytest.raises(ValueError, match="two known entries of a column"):
+    with pytest.raises(ValueError, match="two known entries of an output"):
         model.score(X[:1], ANCHOR[:1], gradient=SLOPES[:1])
+
+
+def test_scores_of_derivatives_that_do_not_vary():
+    """Of a function that is linear in a feature, or independent of it."""
+    X = np.random.default_rng(0).uniform(size=(100, 3)) * [1, 1e3, 1]
+    y = np.sin(3 * X[:, 0]) + 0.002 * X[:, 1]
+    slopes = np.c_[3 * np.cos(3 * X[:, 0]), np.full(100, 0.002), np.zeros(100)]
+    model = SirenRegressor(random_state=0).fit(X, y)
+    assert model.score(X, y, gradient=slopes) > 0.999
+    assert model.score(X, gradient=slopes * 0) == 0
+    constant = SirenRegressor((8, 8), random_state=0, max_iter=5).fit(X, np.ones(100))
+    assert constant.score(X, gradient=np.zeros((100, 3)), laplacian=np.zeros(100)) == 1
+    assert constant.score(X, gradient=slopes) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("n_fitted", [1, 2])
+@pytest.mark.parametrize("n_scored", [1, 2, 3])
+def test_scores_take_as_many_outputs_as_the_fit(n_fitted, n_scored):
+    y = np.stack([VALUES] * n_fitted, axis=1)
+    model = small(max_iter=5).fit(X, y[:, 0] if n_fitted == 1 else y)
+    gradient = np.zeros((40, n_scored, 1))
+    if n_scored == n_fitted == 2:
+        assert np.isfinite(model.score(X, gradient=gradient))
+        return
+    with pytest.raises(ValueError, match="the fit's have"):
+        model.score(X, gradient=gradient)
+
+
+def test_scores_say_what_they_lack():
+    model = small(max_iter=5).fit(X, VALUES)
+    with pytest.raises(ValueError, match="y, gradient or laplacian"):
+        model.score(X)
+    with pytest.raises(ValueError, match="2D array"):
+        model.score([1.0, 2.0, 3.0], gradient=[1.0, 2.0, 3.0])
 
 
 def test_scores_are_means_over_known_entries():
