@@ -70,26 +70,29 @@ class SirenRegressor(
     omega_0 : float or "auto", default="auto"
         Frequency factor of the first layer, the parameter that matters most: about the highest
         angular frequency, in radians per half of the range of a feature, that the untrained
-        network holds. Too high fits the rows and oscillates between them; too low never learns
-        the detail. "auto" lets the evidence of the rows, and how well they predict each other,
-        choose among 0.2 to 24 where "lm" fits the rows, or a few of them first (see `solver`), and
-        1 to 24 for derivatives; of one variable, a sixth of the edge of the spectrum comes into
-        question where it is higher. The edge is the angular frequency that 95% of the power of the
-        values lies below, as far as it is no noise. Where the network that is chosen misses
-        something of rows that it is not fitted to, and sees no noise, lower frequencies are
-        compared by what they miss of those, in networks of a `hidden_omega_0` of 0.5. Otherwise
-        "auto" takes
-        (n_samples / 75) ** (1 / n_features) within [1.5, 30], from the rows of the first fit: about
-        30 for a photograph; or of one variable a twelfth of the edge, where that is more. Functions
-        of several variables that oscillate as fast as the rows can show want more, noisy ones less.
-        Where "adam" sees the pixels of a grid fewer than 30 times each, it takes up to 1.45 times
-        that: a short fit learns no high frequencies, unless it starts with them.
+        network holds. With too high a one the function oscillates between the rows, with too low
+        a one it never learns the detail. "auto" chooses it by the training data:
+
+        - Where "lm" fits the rows, or a few of them first (see `solver`), networks of 0.2 to 24
+          compete (1 to 24 for derivatives), and the evidence of the rows and their leave-one-out
+          errors decide. For a single feature a sixth of the edge of the spectrum joins them, if
+          that is higher. If the winner fits its own rows but misses something of held-out ones,
+          lower frequencies are tried with a `hidden_omega_0` of 0.5, and the error on held-out
+          rows decides.
+        - Elsewhere it is (n_samples / 75) ** (1 / n_features) within [1.5, 30], about 30 for a
+          photograph; or for a single feature a twelfth of the edge of the spectrum, if that is
+          higher. Functions of several variables that oscillate as fast as the rows can show want
+          more, noisy ones less. "adam" takes up to 1.45 times as much where it sees each pixel of
+          a grid fewer than 30 times, since a short fit learns no high frequencies unless it starts
+          with them.
+
+        The edge of the spectrum is the angular frequency below which 95% of the power of the
+        values lies, noise excluded.
 
     hidden_omega_0 : float or None, default=None
         Frequency factor of the other sine layers. It cancels in their initial weights, and
-        multiplies the speed at which they learn. None takes `omega_0`, or where "auto" has taken
-        that from the edge of the spectrum 8, or 3 for "lm", and 0.5 for lower frequencies that
-        "lm" prefers to its first choice.
+        multiplies the speed at which they learn. None takes `omega_0`, except where "auto" took
+        that from the edge of the spectrum (8, or 3 for "lm") or tried a lower one (0.5).
 
     weight_scale : float or "auto", default="auto"
         Multiplies the initial weights of all layers but the last [2]_. Values up to 2 reach the
@@ -107,22 +110,31 @@ class SirenRegressor(
         ("lecture"), n being the number of features.
 
     solver : {"auto", "lm", "adam", "soap"}, default="auto"
-        "lm" is for small tables: Levenberg and Marquardt's steps over all rows in float64, with
-        weights held near their initial values as strongly as the noise that the rows show asks
-        for; it ends by itself, and its cost grows with the number of values and derivatives cubed.
-        It minimises squared errors, without `early_stopping`, and knows no `alpha`. "adam" takes
-        updates on mini-batches in float32, for any table. "soap" does so in the eigenbasis of the
-        gradients' covariances [3]_: it fills in better between the rows, and gets much further in
-        fits of several thousand updates, but costs more where layers are wide and batches small.
-        "auto" takes "lm" where it can, `alpha` is 0 and there are at most 2048 numbers to fit (500
-        with derivatives, on a grid of pixels, or of one variable along which values oscillate more
-        than 100 times); "soap" for values of 2048 rows and more, in 1000 updates and more, of 16
-        rows and more for each unit of the widest layer (inputs and outputs are layers here); and
-        "adam" elsewhere. Before "soap" it fits 300, then 2000 numbers by "lm", unless rows are
-        pixels, `loss`, `alpha` or `omega_0` are not the default ones, or the residuals of
-        neighbouring rows have more in common than noise has, the less the more rows there are: then
-        the network starts anew. Otherwise "soap" goes on from there, and holds the weights near
-        their initial values as "lm" did.
+        "lm" is for small tables: Levenberg and Marquardt's steps over all rows in float64. It keeps
+        the weights near their initial values, as strongly as the noise that it finds in the rows
+        calls for, and stops by itself. Its cost grows with the cube of the number of values and
+        derivatives. It minimises squared errors, and takes neither `early_stopping` nor `alpha`.
+        "adam" updates on mini-batches in float32, for any table. "soap" is Adam in the eigenbasis
+        of the gradients' covariances [3]_: it fills in better between the rows, and gets much
+        further in several thousand updates, but costs more where layers are wide and batches
+        small.
+
+        "auto" is "lm" for up to 2048 numbers, or 500 if they are derivatives, the pixels of a
+        picture, or values of one variable that oscillate more than 100 times, as long as `alpha`
+        is 0 and nothing rules "lm" out. It is "soap" from 2048 rows and 1000 updates on, if a
+        batch has 16 rows or more for each unit of the widest layer, inputs and outputs among them.
+        It is "adam" elsewhere.
+
+        Before "soap", "auto" fits some of the rows by "lm", drawn at random: 300 numbers, then
+        2000. If the residuals of neighbouring rows are correlated, these have missed structure,
+        and the network is drawn anew; the more rows there are, the less correlation is tolerated.
+        Otherwise "soap" goes on from there, and holds the weights near their initial values as
+        "lm" did. Pictures do without this beginning, and so do fits in which `loss`, `alpha` or
+        `omega_0` are not the defaults.
+
+        Rows on a grid are the pixels of a picture, unless second differences of their values grow
+        with the spacing of the nodes as those of a smooth function do, or not at all, as those of
+        noise.
 
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
         For "adam" and "soap", like all that concerns rates and batches: how the rate changes over
@@ -185,7 +197,8 @@ class SirenRegressor(
         A file that :meth:`fit` writes its state to every 10 seconds and when it ends. A fit of
         the same parameters and rows, started again on the same machine, goes on from it to the
         bits that an uninterrupted one gives; delete it to begin another. It needs safetensors and
-        an integer `random_state`. "lm", a matter of seconds, writes none.
+        an integer `random_state`. "lm" writes none, nor does the beginning by "lm" before "soap",
+        which is done again: give it more `max_time` than that takes.
 
     n_estimators : int, default=1
         Number of networks whose mean is the function. With two or more, :meth:`predict` has error
@@ -193,7 +206,7 @@ class SirenRegressor(
         rows, and where least squares choose `omega_0`, take it from the first. For "lm" each is
         fitted to targets with noise of the size that the rows show added to them, as a draw from a
         posterior. For "adam" and "soap" each pair leaves out a tenth of the rows, 2000 at most, by
-        which the noise is estimated; with `early_stopping` it is by those that this holds out.
+        which the noise is estimated; with `early_stopping` it is by the rows held out.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the units of the previous one.
@@ -229,9 +242,9 @@ class SirenRegressor(
         The frequencies that the network has started with.
 
     loss_curve_ : ndarray of shape (n_iter_,)
-        The objective before each update, on its mini-batch, in units of the normalised target; for
-        "lm" over all rows that are fitted by then, of which the first 500 choose the frequency. Of
-        an ensemble the mean over its members; for "lm" that of the network which is fitted first.
+        The objective before each update, on its mini-batch, in units of the normalised target. For
+        "lm" it is over the rows that are fitted by then: up to 500 while the frequency is chosen,
+        then all. For an ensemble it is the mean over the members, or with "lm" that of the first.
 
     best_loss_ : float
         The lowest value of `loss_curve_`.
@@ -494,6 +507,7 @@ class SirenRegressor(
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), optional
+            How much rows count beside the others of this piece: every piece counts alike.
         gradient : array-like of shape (n_samples, n_features) or \
                 (n_samples, n_outputs, n_features), optional
         laplacian : array-like of shape (n_samples,) or (n_samples, n_outputs), optional

@@ -1,4 +1,4 @@
-"""Large tables: scattered rows of a terrain with noise, error against time beside other regressors.
+"""Large tables: rows of a terrain with noise, error against time beside other regressors.
 
 A terrain is a sum of waves of 1 to 64 cycles along each side with random phases, their power
 falling as a power of the frequency: spectral synthesis of fractional Brownian motion with Hurst
@@ -68,19 +68,26 @@ def terrain(hurst, draw):
     return function
 
 
-def table(surface, n_rows, noise, random_state):
+def nodes(n_rows):
+    """Return the nodes of the largest square grid of up to so many."""
+    ticks = np.linspace(-1, 1, int(n_rows**0.5))
+    return np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def table(surface, n_rows, noise, random_state, *, grid):
     """Return rows, and new points with the truth."""
     draw = np.random.default_rng(random_state)
     hurst = SURFACES[surface]
     function = FUNCTIONS[surface] if hurst is None else terrain(hurst, draw)
     X, new = draw.uniform(-1, 1, (n_rows, 2)), draw.uniform(-1, 1, (N_NEW, 2))
+    X = nodes(n_rows) if grid else X
     y = function(*X.T)
-    return X, y + draw.normal(0, noise * y.std(), n_rows), new, function(*new.T)
+    return X, y + draw.normal(0, noise * y.std(), len(y)), new, function(*new.T)
 
 
-def measure(surface, n_rows, noise, random_state):
+def measure(surface, n_rows, noise, random_state, *, grid=False):
     """Return error and seconds of every regressor, fitted in random order."""
-    X, y, new, truth = table(surface, n_rows, noise, random_state)
+    X, y, new, truth = table(surface, n_rows, noise, random_state, grid=grid)
     peers = {name: make(random_state) for name, make in PEERS.items()}
     models = {OURS: SirenRegressor(random_state=random_state), **peers}
     results = {}
@@ -112,6 +119,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=float, nargs="+", default=[5e4, 1e6])
     parser.add_argument("--noise", type=float, default=0.1, help="in standard deviations of y")
+    parser.add_argument("--grid", action="store_true", help="on a square grid, not scattered")
     parser.add_argument("--states", type=int, default=2)
     parser.add_argument("--figures", type=Path, help="folder for a picture")
     parser.add_argument("--json", help="where to write the figures")
@@ -122,7 +130,10 @@ def main():
     rows = []
     for n_rows in map(int, options.rows):
         for surface in SURFACES:
-            found = [measure(surface, n_rows, options.noise, k) for k in range(options.states)]
+            found = [
+                measure(surface, n_rows, options.noise, k, grid=options.grid)
+                for k in range(options.states)
+            ]
             rows += [{"surface": surface, "rows": n_rows, "results": one} for one in found]
             medians = {
                 name: np.median([one[name] for one in found], axis=0) for name in (OURS, *PEERS)
