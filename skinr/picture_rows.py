@@ -28,14 +28,15 @@ SPACINGS = (1, 2, 3)
 """Nodes between the values of a second difference."""
 
 UNRESOLVED = 6.0
-"""Growth of squared second differences from the first spacing to the second, from which rows hardly
-resolve the function that they are of. Those of pictures grow 1.6 to 5.8 times."""
+"""Growth of squared second differences from the first spacing to the second, from which rows are of
+a function that they hardly resolve. Those of pictures grow 1.6 to 5.8 times."""
 
-RESOLVED = 1.5
-"""Growth from the second spacing to the third over that from the first to the second, from which it
-is a function that grows: 1 for edges, 2.7 for kinks and 4.3 for what is smooth. On 75 pictures (15
-photographs and textures, 24 to 256 pixels a side) it is up to 1.2, and 1.5 to 2 on three small line
-drawings."""
+RESOLVED = 2.0
+"""Growth from the second spacing to the third over that from the first to the second, from which a
+function is resolved: 1 for edges, 1.5 for fractal terrains, 2.7 for kinks and 4.3 for what is
+smooth. On 75 pictures (15 photographs and textures, 24 to 256 pixels a side) it is up to 1.2, or up
+to 2 for three small line drawings. Terrains of 10,000 rows with 10% noise are fitted worse by
+half from a few rows than anew."""
 
 FLAT = 1.3
 """Growth from the first spacing to the second, up to which differences are those of noise."""
