@@ -39,44 +39,50 @@ AUTO_WEIGHT_SCALE = 1.25
 """What initial weights are multiplied by, without a head start."""
 
 CROWDED_WEIGHT_SCALE = 1.85
-"""The same where a network has fewer parameters than there are pixels: it has to spend them on
-detail, and can't spend them on noise. On photographs of 128 to 512 pixels a side 1.7 gains 1 dB on
-the pixels (-0.1 to 2.6) and 0.15 dB between them (-0.6 to 1.0), in the median of 43 fits, and 1.85
-another 0.2 dB on them (-0.2 to 0.7) and nothing between them, in that of 40 others."""
+"""What they are multiplied by where a network has fewer parameters than there are pixels: it has to
+spend them on detail, and can't spend them on noise. On photographs of 128 to 512 pixels a side 1.7
+gains 1 dB on the pixels (-0.1 to 2.6) and 0.15 dB between them (-0.6 to 1.0), in the median of 43
+fits, and 1.85 another 0.2 dB on them (-0.2 to 0.7) and nothing between them, in that of 40
+others."""
 
 FEWEST_VISITS_WHEN_CROWDED = 8.0
-"""To each pixel, for that; in fewer, smaller weights get further."""
+"""How often a fit has to see each pixel for that; with fewer visits smaller weights get further."""
 
 FEW_VISITS = 30.0
-"""To each pixel: with fewer a network learns no high frequencies, unless it starts with them."""
+"""How often a fit has to see each pixel to learn frequencies that its network does not start with;
+with fewer visits it starts with higher ones."""
 
 MOST_HEAD_START = 1.45
-"""Of the frequency: on photographs of 128 to 512 pixels a side more helps no more."""
+"""Factor by which the first frequency is raised at most, for photographs of 128 to 512 pixels a
+side: a higher one is no better."""
 
 RATE_TIMES_VISITS = 0.3
 """The learning rate that suits pixels, times how often a fit sees each of them: up to 150 visits it
 fills in better than a lower one does, and beyond it would only learn their noise."""
 
 HIGHEST_RATE, HIGHEST_SPEED = 4e-3, 10.0
-"""Up to which that goes; the speed is that of `STABLE_SPEED`."""
+"""The learning rate of pixels is not raised above the one, nor the speed that it gives above the
+other (see `STABLE_SPEED`)."""
 
 STABLE_SPEED = 12.0
 """Largest stable product of learning rate, hidden frequency and summed hidden fan_in."""
 
 STABLE_SPEED_OF_SOAP = 16.0
-"""The same for SOAP."""
+"""The largest stable product for SOAP."""
 
 STABLE_SPEED_OF_DERIVATIVES = 4.0
-"""The same where derivatives are fitted, which depend more on the weights."""
+"""The largest stable product where derivatives are fitted, which depend more on the weights."""
 
 LOWEST_FOR_DERIVATIVES = 1.0
-"""Frequency that least squares may choose there: a lower one misses the constant of slopes."""
+"""The lowest frequency that least squares may choose for derivatives: lower ones miss the constant
+of slopes."""
 
 MOST_NUMBERS_FOR_LM = 2048
 """Targets up to which `solver="auto"` solves by least squares, at a cost that grows cubed."""
 
 MOST_OTHER_NUMBERS_FOR_LM = 500
-"""The same for derivatives, and for pixels, of which least squares would take much for noise."""
+"""Targets up to which it does for derivatives, and for pixels, of which least squares would take
+much for noise."""
 
 FEWEST_ROWS_FOR_SOAP = 2048
 """Rows from which `solver="auto"` takes SOAP."""
@@ -85,21 +91,22 @@ FEWEST_UPDATES_FOR_SOAP = 1000
 """Updates from which it does: in fewer Adam gets as far, and further with layers of 64 units."""
 
 ROWS_PER_UNIT_FOR_SOAP = 16
-"""Of an update, for each unit of the widest layer, inputs and outputs among them: its products are
-then few beside the batch's."""
+"""Rows that an update must have for each unit of the widest layer, inputs and outputs among them,
+if SOAP's products are to be few beside those of the batch."""
 
 SOAP_LEARNING_RATE = 1.2e-3
 """Learning rate of SOAP in fits of up to `SHORT_FIT` updates."""
 
 SHORT_FIT = 2000
-"""Updates; in more of them instability adds up, and the rate falls with the cube root."""
+"""Updates up to which SOAP's rate is constant; beyond, it falls with the cube root of their number,
+since instability adds up."""
 
 ROWS_TO_LEARN_FROM = 700_000
 """With fewer rows a network that was fitted to some learns the more slowly from all, in proportion
 to the square root of their number: it would only learn their noise."""
 
 FEWEST_ROWS_A_PERIOD = 5
-"""Of an oscillation that least squares on a part of the rows can find."""
+"""Rows that a period must have for least squares to find an oscillation."""
 
 MOST_NUMBERS_AT_ALL = 20_000
 """Values and derivatives up to which `solver="lm"` does: beyond, each of its matrices takes over
@@ -217,8 +224,7 @@ def _suits_soap(regressor: SirenRegressor, survey: Survey) -> bool:
 def may_begin_with_few(regressor: SirenRegressor, survey: Survey, solver: str) -> bool:
     """Return whether least squares on a few rows may come first.
 
-    Not for pixels: a few hundred of them explain no photograph, and a fraction of a percent of the
-    variance is what an image is about.
+    A few hundred pixels explain no picture, which is about a fraction of a percent of the variance.
     """
     return (
         regressor.solver == "auto"

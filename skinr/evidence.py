@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 NOISES = [10.0**exponent for exponent in range(-14, 3)]
-"""What the noise is chosen from, over the scale; less is no different in float64."""
+"""Candidates for the noise, over the scale of S; below 1e-14 rounding in float64 dominates."""
 
 N_BELOW_FUNCTION = NOISES.index(1.0) + 1
-"""The noises that are not larger than what the weights explain."""
+"""How many of them are not larger than what the weights explain."""
 
 HARDLY_LESS = 1.0
-"""In nats: what tells one noise from another no more."""
+"""Noises whose evidence differs by less, in nats, count as equally probable."""
 
 MOST_RISES = 10
-"""Of the noise by ten, until float64 can solve for it."""
+"""How often the noise is raised tenfold until float64 can factor the covariance."""
 
 TINY = 1e-300
 """Keeps logarithms of nothing finite."""

@@ -27,25 +27,27 @@ SECOND_NUMBERS = 2000
 """Targets that the network is fitted to then."""
 
 NUMBERS_OF_OTHERS = 1000
-"""The same for the other members of an ensemble, which needn't find frequency and noise: twice as
-many leave no less, and take 8 to 40 s more for seven of them."""
+"""Targets that the other members of an ensemble are fitted to, which needn't find frequency and
+noise: twice as many leave no less, and take 8 to 40 s more for seven of them."""
 
 VARIANCE_TO_GO_ON, VARIANCE_TO_KEEP = 0.03, 1e-3
-"""What the first and the second fit may leave of the variance of the targets, whatever the rows."""
+"""Shares of the variance of the targets that the first and the second fit may leave to the other
+rows, however many these are."""
 
 EXPONENT_TO_GO_ON, EXPONENT_TO_KEEP = 1 / 16, 2 / 5
-"""Or else, of their residuals, the share of the targets that the second is fitted to, raised to
-these: the more other rows there are, the less of their noise a network learns that starts anew."""
+"""Otherwise the share of the residuals that neighbours have in common may be that of the targets
+which the second fit sees, to these powers: the more rows there are, the less of their noise a
+network learns that is drawn anew."""
 
 MOST_RESIDUALS_TO_KEEP = 0.65
-"""What the second may leave of them however few the others are: oscillations that 2000 rows can't
-show are learned anew."""
+"""The most that neighbours may have in common however few the other rows are: oscillations that
+2000 rows can't show are learned anew."""
 
 MOST_WITNESSES = 2**16
 """Rows among which neighbours are looked for."""
 
 MOST_PAIRS = 10_000
-"""Of neighbours, that are compared."""
+"""Pairs of neighbours that are compared."""
 
 
 class Leftover(NamedTuple):

@@ -37,7 +37,8 @@ class Outcome(NamedTuple):
     was_dropped : bool
         Whether its candidate lost a race.
     was_done : bool
-        False where that was before its turn: the regressor is that of the fold before.
+        False for a fold that was skipped because its candidate was dropped before its turn; the
+        regressor is then that of the fold before.
     """
 
     regressor: SirenRegressor | None

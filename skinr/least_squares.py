@@ -22,10 +22,10 @@ from skinr.network import SirenStack
 from skinr.training import History
 
 FIRST_DAMPING = 1e-2
-"""As a share of the mean variance that the weights explain."""
+"""The first damping, as a share of the mean variance that the weights explain."""
 
 LEAST_FACTOR = 1 / 27
-"""Of the damping, after a step that helped as much as expected."""
+"""What the damping is multiplied by after a step that helped as much as expected."""
 
 FAITHFUL = 0.75
 """Share of the expected gain below which a step is corrected."""
@@ -40,24 +40,25 @@ REVIEW_INTERVAL = 3
 """Steps between two choices of the noise."""
 
 PATIENCE = 3
-"""Reviews in which the objective must fall by `LEAST_GAIN`."""
+"""Reviews in which the objective must fall by `LEAST_GAIN`, or the fit has converged."""
 
 LEAST_GAIN = 0.25
-"""In nats, for up to `MANY_NUMBERS` to fit: steps of more must gain in proportion. Where the
-linearised model expects several nats, as many times less is enough: a slow descent of a hundred
-steps leads to oscillations of few rows a period."""
+"""Fall of the objective, in nats, that steps must bring for up to `MANY_NUMBERS` targets; for more
+targets it grows in proportion. Where the linearised model expects several nats, as many times less
+is enough: a slow descent of a hundred steps leads to oscillations of few rows a period."""
 
 STEADINESS = 4
-"""Reviews in which the merit must change by `LEAST_CHANGE`: it falls as the linearisation moves,
-and may rise after that."""
+"""Reviews in which the merit must change by `LEAST_CHANGE`, or it is settled: it falls as the
+linearisation moves, and may rise after that."""
 
 LEAST_CHANGE = 0.1
-"""In nats for each number, while it may still change ranks."""
+"""Change of the merit, in nats for each target, that may still change ranks."""
 
 POWER_OF_NOISE = 1.5
-"""Of a share of the numbers, to which their c is in proportion: 1 for what is noise, and more since
-less of a function is taken for noise where there are more rows. On noisy terrains and smooth
-functions 1 leaves 6% less than 1.5 of 4,000 rows, and 5% to 20% more from 50,000 on."""
+"""The noise c that m of n targets have shown is multiplied by m/n to this power for all of them.
+Pure noise would have a power of 1; it is larger since less of a function is taken for noise where
+there are more rows. On noisy terrains and smooth functions a power of 1 leaves 6% less than 1.5 of
+4,000 rows, and 5% to 20% more from 50,000 on."""
 
 MANY_NUMBERS = 500
 """To fit, from which on that gain is not enough."""
@@ -152,14 +153,14 @@ class LeastSquaresFit:
         Logarithm of the probability of the targets as of the last :meth:`review`, in nats for each
         and but for a constant.
     merit : float
-        How well a network suits the targets, likewise: `evidence`, less half the logarithm of the
-        error of a number that all others predict, as far as that is plain. Both are those of the
-        linearised model, and promises until the fit is where that expects it to be: of one that has
-        stopped elsewhere the objective takes the place of the least one. The evidence is how well
-        the rows predict each other on average over all numbers of rows, the error how well all but
-        one do ([6]_): where rows are exact, few of them far apart, the evidence alone prefers
-        networks of high frequency that fill gaps badly. A handful of rows tells frequencies hardly
-        apart: their prior probability is in inverse proportion to them.
+        How well the network suits the targets, in nats for each: `evidence` less half the logarithm
+        of the leave-one-out error ([6]_), which no longer counts where it is large. The evidence
+        is how well rows predict each other on average over all numbers of rows, the leave-one-out
+        error how well all but one do: where rows are exact and some far apart, the evidence alone
+        prefers networks of high frequency, which fill gaps badly. Both assume that the fit reaches
+        the minimum of the linearised model; if it has converged above that, the objective that it
+        did reach is used. A handful of rows hardly tells frequencies apart, so the prior
+        probability of a frequency is in inverse proportion to it.
     merits : list of float
         That of each review.
 

@@ -21,22 +21,26 @@ from skinr.network import SirenStack
 from skinr.training import Monitor
 
 LEAST_ROWS = 80
-"""Of fewer, those that are left aside tell frequencies not apart."""
+"""Rows that a table must have: of fewer, those that are left aside don't tell frequencies apart."""
 
 SHARE_OF_ROWS = 0.8
-"""The most to which networks are fitted that are compared by what they miss of the others."""
+"""Share of the rows to which networks are fitted; they are compared by what they miss of the
+rest."""
 
 MISSES_LITTLE = 1e-3
-"""Share of the power of unseen rows, with less of which a network is good enough."""
+"""A network that misses less than this share of the power of unseen rows is good enough."""
 
 MISSES_SOME = 0.15
-"""With less, where none was unseen, it has found the function: of steps others may miss as much."""
+"""Where the first choice has seen all rows, another network replaces it only if it misses less than
+this share of unseen ones: of steps every network misses as much."""
 
 MISSES_MOST = 0.5
-"""With more it has found nothing, and more rows may show what these don't."""
+"""A network that misses more than this share has found nothing, and more rows may show what fewer
+don't."""
 
 SEES_NO_NOISE = 0.05
-"""Misfit of its own rows over that of unseen ones, below which it is not noise that it misses."""
+"""Misfit of a network's own rows over that of unseen ones, below which it is not noise that it
+misses."""
 
 EXPLAINS = 0.01
 """Share of the power of its own rows that a fit without noise leaves when it has found its way."""

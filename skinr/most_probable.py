@@ -18,20 +18,22 @@ FEW_ROWS = 500
 """Rows on which networks are compared."""
 
 FEW_NUMBERS = 1000
-"""Targets on which they are: of so many outputs, where there are more."""
+"""Targets on which networks are compared, of as many outputs as have no more."""
 
 FAR_BEHIND = 0.5
-"""In nats for each number that is fitted: too much for a network of a race."""
+"""A network whose merit is this much below the best, in nats for each target, takes no part in a
+race."""
 
 PROBATION = 9
-"""Steps after which a network of lower frequency must not be hopeless."""
+"""Steps after which a network of lower frequency is given up if it is hopeless."""
 
 HOPELESS = 2.0
-"""In nats behind the best one: too much at the start, for a network to take steps in a race."""
+"""A network this much behind the best one, in nats, takes no steps in a race, and has no hope."""
 
 FALLEN_BEHIND = 0.25
-"""In nats behind what the best one was after half as many steps, for one of lower frequency that is
-also hopeless: without noise merits rise by several, those of low frequencies late."""
+"""A network of lower frequency that is hopeless is given up if it is also this much behind, in
+nats, what the best one was after half as many steps: on exact rows merits rise by several nats,
+those of low frequencies late."""
 
 MOST_FAILURES = 2
 """Networks in a row that are not better than the best one, after which no more are tried."""

@@ -24,7 +24,8 @@ LARGE_PRODUCT = 2**24
 """Multiplications from which shorter sums are worth the overhead as well."""
 
 LARGE_INPUT = 2**17
-"""Numbers a network takes in, from which the gradient of its weights is."""
+"""Numbers in the input of a layer, rows times fan_in, from which oneDNN computes the gradient of
+its weights as well."""
 
 PIECE = 2**19
 """Numbers that a convolution gives at a time: memory that is used again before caches lose it."""

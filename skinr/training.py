@@ -81,9 +81,9 @@ class Safeguard:
     ----------
     optimizer : Adam
     usual : Tensor of shape (K,)
-        A loss that a fit can have that goes well, as large as the first one or not. Up to the
-        larger of both a state is good; more than `DIVERGENCE_FACTOR` times that, or what is not
-        finite, is divergence.
+        A loss that is usual in a fit that goes well. A network is saved while its loss is at most
+        the larger of this and its first loss. It has diverged, and is taken back, if its loss is
+        more than `DIVERGENCE_FACTOR` times that, or not finite.
     """
 
     def __init__(self, optimizer: Adam, usual: Tensor) -> None:
