@@ -314,7 +314,7 @@ class ActivationDisplay:
         self.histograms_ = np.empty((2, len(self.layers)), dtype=object)
         for column, layer in enumerate(self.layers):
             for row, values in enumerate(layer):
-                density, edges = np.histogram(values, bins=60, density=True)
+                density, edges = np.histogram(values.astype(np.float64), bins=60, density=True)
                 drawn: StepPatch = self.axes_[row, column].stairs(
                     density, edges, **{"fill": True, **kwargs}
                 )

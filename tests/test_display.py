@@ -134,6 +134,14 @@ def test_activations():
     display.figure_.canvas.draw()
 
 
+def test_activations_that_differ_by_rounding_alone():
+    layer = np.array([[1], [1], [1 + 2**-23]], np.float32)
+    display = ActivationDisplay([(layer, layer)])
+    display.plot()
+    density, edges, _ = display.histograms_[0, 0].get_data()
+    np.testing.assert_allclose(density * np.diff(edges), np.eye(60)[0] * 2 / 3 + np.eye(60)[-1] / 3)
+
+
 @pytest.mark.parametrize("name", ["pipeline", "a pipeline of one step", "search", "image"])
 def test_the_activations_of_what_is_within(name):
     model = FITTED[name]()
