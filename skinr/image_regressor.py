@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from numbers import Integral
 from os import PathLike
 from typing import Any, ClassVar
@@ -28,7 +29,7 @@ from skinr.memory import kept
 from skinr.pictures import read_picture
 from skinr.pixels import ImageSource, clip_values, make_image, read_image, to_pixels, to_values
 from skinr.regressor import SirenRegressor
-from skinr.tile_fits import fit_pixels, fit_tile
+from skinr.tile_fits import fit_pixels, fit_tile, fit_whole_tile
 from skinr.tiles import Tiling
 
 Array = NDArray[Any]
@@ -69,9 +70,10 @@ class ImageRegressor(BaseEstimator):
         machines. None means 1 unless in a `joblib.parallel_config` context, -1 all cores.
 
     memory : str, path-like, object with the interface of joblib.Memory, or None, default=None
-        A folder that keeps every tile once it is fitted. A fit of the same image with the same
-        parameters, started again after its end or after a kill at any moment, takes from there
-        what is done. It is pickles, so let nobody else write to it; delete it when the fit is done.
+        A folder that keeps every tile once it is fitted; one that `max_time` has ended early is
+        fitted again. A fit of the same image with the same parameters, started again after its end
+        or after a kill at any moment, takes from there what is done. It is pickles, so let nobody
+        else write to it; delete it when the fit is done.
 
     verbose : int, default=0
         How much joblib says about the tiles that are done.
@@ -220,7 +222,7 @@ class ImageRegressor(BaseEstimator):
         if transformer.image_format_.n_channels is None:
             pixels = pixels[..., 0]
         is_one_tile = len(tiling.tiles) == 1
-        fit = kept(fit_tile, self.memory)
+        fit: Any = partial(fit_tile, kept(fit_whole_tile, self.memory))
         if is_one_tile and self.memory is None:
             fit = fit_pixels
         n_jobs = 1 if is_one_tile else self.n_jobs

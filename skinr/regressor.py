@@ -26,7 +26,7 @@ from skinr.eigenbasis import Eigenbasis
 from skinr.ensemble import mean_of_members, members_of, to_network, to_stack
 from skinr.error_bars import ErrorBarsMixin, noise_of_unseen
 from skinr.few_rows import begin_with_few
-from skinr.interruption import Interruption
+from skinr.interruption import Interruption, note_interruption
 from skinr.jet_rows import JetRows
 from skinr.losses import LOSSES
 from skinr.model_files import FittedState
@@ -815,7 +815,7 @@ class SirenRegressor(
 
 
 def warn_of(history: History, rate: float, *, stacklevel: int) -> None:
-    """Warn of a divergence or an interruption.
+    """Warn of a divergence or an interruption, of which it tells those who watch for it too.
 
     Parameters
     ----------
@@ -826,6 +826,7 @@ def warn_of(history: History, rate: float, *, stacklevel: int) -> None:
         As of `warnings.warn`, called from where this is.
     """
     if history.interruption:
+        note_interruption()
         warnings.warn(
             f"The fit ended after {len(history.losses)} updates, by {history.interruption}, and "
             "keeps what it has learned.",
