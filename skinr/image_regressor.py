@@ -340,16 +340,15 @@ class ImageRegressor(BaseEstimator):
         known = _known_pixels(pixels, mask)
         if not known.any():
             raise ValueError("No pixel is left to score: all of them are NaN, or False in `mask`.")
+        half_peak = 0.5  # halves, as the range of floats can be twice the largest one
+        if pixels.dtype.kind in "if":
+            half_peak = float(np.ptp(to_values(pixels[known]) / 2)) or 0.5
         squares = 0.0
         for block, values in self._predict_blocks(Grid.over(fitted.grid_shape, known.shape)):
-            difference = clip_values(values, fitted.dtype) - to_values(pixels[block])
-            squares += float(np.square(difference[known[block]], dtype=np.float64).sum())
-        peak = 1.0
-        if pixels.dtype.kind in "if":
-            peak = float(np.ptp(to_values(pixels[known]))) or 1.0
-        mean = squares / (known.sum() * pixels.shape[-1])
+            half = clip_values(values, fitted.dtype) / 2 - to_values(pixels[block]) / 2
+            squares += float(np.square(half[known[block]] / half_peak).sum())
         with np.errstate(divide="ignore"):
-            return float(20 * np.log10(peak) - 10 * np.log10(mean))
+            return float(-10 * np.log10(squares / (known.sum() * pixels.shape[-1])))
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return how metadata go to the regressor.

@@ -363,6 +363,18 @@ def test_score_is_the_psnr():
     np.testing.assert_allclose(model.score(larger), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "largest"),
+    [(np.float32, 3e38), (np.float64, 1.7e308), (np.float64, 1e200), (np.float64, 1e-200)],
+)
+def test_the_score_of_huge_and_tiny_floats_is_that_of_others(dtype, largest):
+    units = np.random.default_rng(0).uniform(-1, 1, (6, 7)).astype(dtype)
+    image = units * dtype(largest)
+    score = ImageRegressor(NEAREST).fit(image).score(image[::-1])
+    expected = psnr(units.astype(float), units[::-1], np.ptp(units))
+    np.testing.assert_allclose(score, expected, atol=1e-4)
+
+
 def test_scikit_learns_conventions():
     model = ImageRegressor(small_siren(), channel_axis=None)
     assert clone(model).get_params().keys() == model.get_params().keys()
