@@ -170,7 +170,8 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
             An array of bool, of 8, 16 or 32-bit integers or of floats. A picture of one of
             Pillow's modes 1, L, LA, La, P, PA, RGB, RGBA, RGBa, RGBX, CMYK, YCbCr, LAB, HSV, I,
             I;16 and F: upright as its EXIF orientation says, its bands as they are, but colours
-            for the indices of a palette. The hue of HSV jumps at red, so convert that to RGB.
+            for the indices of a palette, and with alpha where one colour of L or RGB stands for
+            transparent pixels. The hue of HSV jumps at red, so convert that to RGB.
         channel_axis : int, None or "auto", default="auto"
             The axis of an array that holds the values of one pixel; None where there is none.
             "auto" takes the last axis for channels where there are three axes or more and it has

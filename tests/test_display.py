@@ -65,6 +65,17 @@ def test_a_picture_is_drawn_in_its_colours(mode):
     display.figure_.canvas.draw()
 
 
+@pytest.mark.parametrize(("mode", "colour"), [("L", 9), ("RGB", (9, 20, 30))])
+def test_a_transparent_colour_is_drawn_as_such(mode, colour):
+    picture = make_picture(mode, 6, 8)
+    picture.paste(colour, (1, 2, 4, 5))
+    picture.info["transparency"] = colour
+    model = ImageRegressor(KNeighborsRegressor(1)).fit(picture)
+    display = ReconstructionDisplay.from_estimator(model, picture)
+    for drawn in display.images_[:2]:
+        np.testing.assert_array_equal(drawn.get_array(), np.asarray(picture.convert("RGBA")))
+
+
 @pytest.mark.parametrize(("low", "high"), [(0, 255), (-1, 0.5), (0.2, 0.7)])
 @pytest.mark.parametrize("n_channels", [3, 4])
 def test_colours_beyond_0_and_1_are_scaled(low, high, n_channels):
