@@ -27,7 +27,15 @@ from skinr.grids import Grid, Region, does_not_fit, to_coordinates
 from skinr.image import ImageCoordinateTransformer
 from skinr.memory import kept
 from skinr.pictures import read_picture
-from skinr.pixels import ImageSource, clip_values, make_image, read_image, to_pixels, to_values
+from skinr.pixels import (
+    ImageFormat,
+    ImageSource,
+    clip_values,
+    make_image,
+    read_image,
+    to_pixels,
+    to_values,
+)
 from skinr.regressor import SirenRegressor
 from skinr.tile_fits import fit_pixels, fit_tile, fit_whole_tile
 from skinr.tiles import Tiling
@@ -319,7 +327,8 @@ class ImageRegressor(BaseEstimator):
             Before a fit.
         ValueError
             If the image can't be read, or has another number of axes or channels than the fitted
-            one; if the mask is unusable.
+            one; if both are pictures whose modes differ once palettes are colours, transparent
+            colours alpha and all of 1, L and I;16 greys; if the mask is unusable.
         TypeError
             If it is a masked array, or not an image at all.
         OSError
@@ -328,15 +337,7 @@ class ImageRegressor(BaseEstimator):
         check_is_fitted(self)
         pixels, image_format = read_image(image, self.channel_axis)
         fitted = self.transformer_.image_format_
-        if (len(image_format.grid_shape), image_format.n_channels) != (
-            len(fitted.grid_shape),
-            fitted.n_channels,
-        ):
-            raise ValueError(
-                f"The image has a grid of shape {image_format.grid_shape} and "
-                f"{image_format.n_channels} channels; the fitted one has {fitted.grid_shape} and "
-                f"{fitted.n_channels}."
-            )
+        _check_same_kind(image_format, fitted)
         known = _known_pixels(pixels, mask)
         if not known.any():
             raise ValueError("No pixel is left to score: all of them are NaN, or False in `mask`.")
@@ -409,6 +410,25 @@ def _check_tiles(
                 f"No pixel is left to fit in the tile [{bounds}]: all of them are NaN, False in "
                 "`mask`, or of weight 0."
             )
+
+
+def _check_same_kind(image_format: ImageFormat, fitted: ImageFormat) -> None:
+    """Raise a ValueError where an image can't be compared with the fitted one."""
+    picture, other = image_format.picture, fitted.picture
+    if picture and other and picture.read_as != other.read_as:
+        raise ValueError(
+            f"The image is of mode {picture.mode!r}, read as {picture.read_as}; the fitted one of "
+            f"mode {other.mode!r}, read as {other.read_as}."
+        )
+    if (len(image_format.grid_shape), image_format.n_channels) != (
+        len(fitted.grid_shape),
+        fitted.n_channels,
+    ):
+        raise ValueError(
+            f"The image has a grid of shape {image_format.grid_shape} and "
+            f"{image_format.n_channels} channels; the fitted one has {fitted.grid_shape} and "
+            f"{fitted.n_channels}."
+        )
 
 
 def _known_pixels(pixels: Array, mask: ArrayLike | None) -> NDArray[np.bool_]:

@@ -76,6 +76,16 @@ class PictureFormat(NamedTuple):
             return None
         return colour.astype(np.uint8) if ((colour >= 0) & (colour < 256)).all() else None
 
+    @property
+    def read_as(self) -> str:
+        """The mode whose bands the values of the pixels are."""
+        if self.palette is not None:
+            is_opaque = self.mode == "P" and self.palette.colours.shape[1] == 3
+            return "RGB" if is_opaque else "RGBA"
+        if self.mode == "1" or self.mode.startswith("I;16"):
+            return "L"
+        return self.mode if self.transparent_colour is None else f"{self.mode}A"
+
 
 def read_picture(picture: Picture) -> tuple[Array, PictureFormat]:
     """Read the pixels of a picture, upright as its EXIF orientation says.

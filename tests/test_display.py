@@ -99,6 +99,12 @@ def test_what_is_no_picture_cannot_be_drawn(shape):
         ReconstructionDisplay.from_estimator(model, image)
 
 
+def test_a_picture_of_another_mode_is_not_compared():
+    model = ImageRegressor(KNeighborsRegressor(1)).fit(make_picture("RGB", 5, 6))
+    with pytest.raises(ValueError, match="mode 'HSV'"):
+        ReconstructionDisplay.from_estimator(model, make_picture("HSV", 5, 6))
+
+
 def test_a_loss_curve():
     siren = clone(SIREN).fit(X, Y)
     figure, ax = plt.subplots()

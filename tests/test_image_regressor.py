@@ -526,6 +526,39 @@ def test_bad_scores(image, mask, message):
 
 
 @pytest.mark.parametrize(
+    ("mode", "other"),
+    [("RGB", "HSV"), ("RGB", "RGBA"), ("RGBA", "CMYK"), ("LA", "La"), ("L", "F"), ("I", "I;16")],
+)
+def test_a_picture_of_another_mode_has_no_score(mode, other):
+    model = ImageRegressor(NEAREST).fit(make_picture(mode, 4, 5))
+    with pytest.raises(ValueError, match=f"mode '{other}', .*; the fitted one of mode '{mode}'"):
+        model.score(make_picture(other, 4, 5))
+    for picture in (make_picture(mode, 4, 5), np.asarray(make_picture(mode, 4, 5))):
+        assert model.score(picture) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("mode", "other"),
+    [("P", "RGB"), ("RGB", "P"), ("PA", "RGBA"), ("L", "1"), ("I;16", "L")],
+)
+def test_pictures_that_are_read_as_the_same_can_be_compared(mode, other):
+    picture = make_picture(mode, 4, 5)
+    model = ImageRegressor(NEAREST).fit(picture)
+    if mode in ("P", "PA"):
+        assert model.score(picture.convert(other)) == np.inf
+    assert model.score(make_picture(other, 4, 5)) > 0
+
+
+def test_a_transparent_colour_makes_another_mode():
+    picture = make_picture("RGB", 4, 5)
+    model = ImageRegressor(NEAREST).fit(picture)
+    picture.info["transparency"] = picture.getpixel((1, 2))
+    with pytest.raises(ValueError, match=r"mode 'RGB', read as RGBA; .* read as RGB\."):
+        model.score(picture)
+    assert model.fit(picture).score(picture.convert("RGBA")) == np.inf
+
+
+@pytest.mark.parametrize(
     "parameters",
     [
         {"regressor": "siren"},
