@@ -207,7 +207,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
 
         Parameters
         ----------
-        y : array-like of shape (n_pixels,) or (n_pixels, n_channels)
+        y : array-like of shape (n_pixels, n_channels), or (n_pixels,) where there is one channel
             Values of the pixels row by row. Integer pixels are clipped and rounded, booleans are
             what is above 0.5, floats are clipped to the finite ones of the image's dtype.
         shape : tuple of int, default=None
@@ -237,7 +237,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         n_channels = image_format.n_channels or 1
         n_pixels = prod(grid_shape)
         accepted: list[tuple[int, ...]] = [(n_pixels, n_channels)]
-        if image_format.n_channels is None:
+        if n_channels == 1:
             accepted.append((n_pixels,))
         if values.shape not in accepted:
             raise ValueError(

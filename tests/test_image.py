@@ -96,6 +96,17 @@ def test_a_pipeline_fitted_on_some_pixels_restores_the_whole():
     np.testing.assert_array_equal(pixels.arrays_to_image(pipeline.predict(X)), image)
 
 
+@pytest.mark.parametrize("shape", [(8, 5), (8, 5, 1)])
+def test_a_regressor_of_one_output_restores_an_image_of_one_channel(shape):
+    image = np.arange(40, dtype=np.uint8).reshape(shape)
+    pixels = ImageCoordinateTransformer()
+    X, y = pixels.image_to_arrays(image)
+    values = make_pipeline(pixels, LinearRegression()).fit(X, y.ravel()).predict(X)
+    assert values.shape == (40,)
+    for form in (values, values[:, None]):
+        np.testing.assert_array_equal(pixels.arrays_to_image(form), image)
+
+
 def test_the_readmes_search_over_omega():
     rows, columns = np.mgrid[:24, :16]
     image = Image.fromarray((127 + 100 * np.sin(rows / 3) * np.cos(columns / 4)).astype(np.uint8))
