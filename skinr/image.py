@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skinr.features import features_kept_on_error
 from skinr.grids import Grid, Region, as_shape, to_coordinates
 from skinr.pixels import ImageFormat, ImageSource, make_image, read_image, to_pixels, to_values
 
@@ -98,12 +99,13 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         TypeError
             If X is an image.
         """
-        positions = self._validate_positions(X, reset=True)
-        if self.shape is None:
-            highest = positions.max(axis=0).clip(0, np.iinfo(np.int64).max // 2)
-            self.shape_ = tuple(int(size) for size in np.floor(highest + 0.5) + 1)
-        else:
-            self.shape_ = as_shape("shape", self.shape, positions.shape[1])
+        with features_kept_on_error(self):
+            positions = self._validate_positions(X, reset=True)
+            if self.shape is None:
+                highest = positions.max(axis=0).clip(0, np.iinfo(np.int64).max // 2)
+                self.shape_ = tuple(int(size) for size in np.floor(highest + 0.5) + 1)
+            else:
+                self.shape_ = as_shape("shape", self.shape, positions.shape[1])
         image_format = getattr(self, "image_format_", None)
         if image_format and len(image_format.grid_shape) != len(self.shape_):
             del self.image_format_
