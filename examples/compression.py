@@ -12,6 +12,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from options import at_least
 from pictures import open_picture
 from PIL import Image
 from sklearn.pipeline import make_pipeline
@@ -20,15 +21,15 @@ from skinr import ImageRegressor, SirenRegressor
 
 parser = argparse.ArgumentParser(description="Compress a photograph.")
 parser.add_argument("--image", type=Path, help="a picture; scikit-learn's china.jpg by default")
-parser.add_argument("--size", type=int, default=256, help="longer side, in pixels")
-parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64])
-parser.add_argument("--max-iter", type=int, default=600, help="number of updates")
+parser.add_argument("--size", type=at_least(1), default=256, help="longer side, in pixels")
+parser.add_argument("--widths", type=at_least(1), nargs="+", default=[16, 32, 64])
+parser.add_argument("--max-iter", type=at_least(1), default=600, help="number of updates")
 parser.add_argument("--random-state", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)
 
-photograph = open_picture(options.image, "china.jpg").convert("RGB")
+photograph = open_picture(parser, options.image, "china.jpg").convert("RGB")
 image = photograph.copy()
 image.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
 n_pixels = image.width * image.height

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 
 import matplotlib.pyplot as plt
+from options import at_least
 from pictures import open_picture
 from PIL import Image
 
@@ -18,15 +19,17 @@ from skinr import ImageRegressor, LossCurveDisplay, ReconstructionDisplay, Siren
 
 parser = argparse.ArgumentParser(description="Fit a SIREN to a photograph.")
 parser.add_argument("--image", type=Path, help="a picture; scikit-learn's china.jpg by default")
-parser.add_argument("--size", type=int, default=320, help="longer side of the fit, in pixels")
-parser.add_argument("--max-iter", type=int, default=1500, help="number of updates")
+parser.add_argument(
+    "--size", type=at_least(1), default=320, help="longer side of the fit, in pixels"
+)
+parser.add_argument("--max-iter", type=at_least(1), default=1500, help="number of updates")
 parser.add_argument("--random-state", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)
 
 # %% The fit
-photograph = open_picture(options.image, "china.jpg").convert("RGB")
+photograph = open_picture(parser, options.image, "china.jpg").convert("RGB")
 image = photograph.copy()
 image.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
 siren = SirenRegressor(

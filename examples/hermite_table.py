@@ -10,12 +10,13 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from options import at_least
 from scipy.stats import qmc
 
 from skinr import SirenRegressor
 
 parser = argparse.ArgumentParser(description="Fit tables of values and slopes.")
-parser.add_argument("--states", type=int, default=1, help="number of random states")
+parser.add_argument("--states", type=at_least(1), default=1, help="number of random states")
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from options import at_least
 from pictures import check_size, open_picture
 from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import griddata
@@ -18,15 +19,15 @@ from skinr import ImageRegressor, SirenRegressor
 
 parser = argparse.ArgumentParser(description="Fill in missing pixels.")
 parser.add_argument("--image", type=Path, help="a picture; scikit-learn's china.jpg by default")
-parser.add_argument("--size", type=int, default=256, help="longer side, in pixels")
-parser.add_argument("--max-iter", type=int, default=1000, help="number of updates")
+parser.add_argument("--size", type=at_least(1), default=256, help="longer side, in pixels")
+parser.add_argument("--max-iter", type=at_least(1), default=1000, help="number of updates")
 parser.add_argument("--random-state", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)
 
 # %% A photograph, and two masks: True where a pixel is known
-photograph = open_picture(options.image, "china.jpg").convert("RGB")
+photograph = open_picture(parser, options.image, "china.jpg").convert("RGB")
 photograph.thumbnail((options.size, options.size), Image.Resampling.LANCZOS)
 check_size(parser, photograph, 8)
 image = np.asarray(photograph)

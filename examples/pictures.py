@@ -5,13 +5,16 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
 
-def open_picture(path, sample):
+def open_picture(parser, path, sample):
     """Return a picture in 8 bits, upright; without a path scikit-learn's sample of that name."""
     if path is None:
         return Image.fromarray(load_sample_image(sample))
-    picture = ImageOps.exif_transpose(Image.open(path))
+    try:
+        picture = ImageOps.exif_transpose(Image.open(path))
+    except Exception as error:  # Pillow's plugins raise what their parsers happen to run into
+        parser.error(f"--image {path}: {error}")
     if picture.mode.startswith(("I", "F")):  # greys of more bits, which Pillow would clip
-        values = np.asarray(picture).clip(0)
+        values = np.nan_to_num(np.asarray(picture), posinf=0).clip(0)
         white = max(values.max(), 1 if picture.mode == "F" else 65535)
         picture = Image.fromarray((255 * (values / white)).astype(np.uint8))
     return picture

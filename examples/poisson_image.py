@@ -11,6 +11,7 @@ from time import perf_counter
 
 import matplotlib.pyplot as plt
 import numpy as np
+from options import at_least
 from PIL import Image
 from scipy import ndimage
 from scipy.interpolate import RectBivariateSpline
@@ -20,8 +21,8 @@ from skinr import SirenRegressor
 
 parser = argparse.ArgumentParser(description="Reconstruct a photograph from its derivatives.")
 parser.add_argument("--photograph", choices=["flower", "china"], default="flower")
-parser.add_argument("--size", type=int, default=256, help="pixels along a side")
-parser.add_argument("--max-iter", type=int, default=1000, help="number of updates")
+parser.add_argument("--size", type=at_least(4), default=256, help="pixels along a side")
+parser.add_argument("--max-iter", type=at_least(1), default=1000, help="number of updates")
 parser.add_argument("--random-state", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from options import at_least
 from scipy.spatial import cKDTree
 
 from skinr import SirenRegressor
 
 parser = argparse.ArgumentParser(description="Fit a signed distance to oriented points.")
-parser.add_argument("--points", type=int, default=200, help="points on the curve")
-parser.add_argument("--rounds", type=int, default=10)
+parser.add_argument("--points", type=at_least(1), default=200, help="points on the curve")
+parser.add_argument("--rounds", type=at_least(1), default=10)
 parser.add_argument("--random-state", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from options import at_least
 from scipy.interpolate import CubicSpline
 from scipy.io import wavfile
 
 from skinr import ImageRegressor, SirenRegressor
 
 parser = argparse.ArgumentParser(description="Fit a sound.")
-parser.add_argument("--seconds", type=float, default=0.5)
-parser.add_argument("--max-iter", type=int, default=1000, help="number of updates")
+parser.add_argument("--seconds", type=at_least(0.01), default=0.5)
+parser.add_argument("--max-iter", type=at_least(1), default=1000, help="number of updates")
 parser.add_argument("--random-state", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()

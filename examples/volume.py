@@ -10,20 +10,19 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from options import at_least
 from scipy.interpolate import make_interp_spline
 
 from skinr import ImageRegressor, SirenRegressor
 
 parser = argparse.ArgumentParser(description="Fit a volume.")
-parser.add_argument("--size", type=int, default=40, help="pixels of a slice along each axis")
-parser.add_argument("--max-iter", type=int, default=600, help="number of updates")
+parser.add_argument(
+    "--size", type=at_least(12), default=40, help="pixels of a slice along each axis"
+)
+parser.add_argument("--max-iter", type=at_least(1), default=600, help="number of updates")
 parser.add_argument("--random-state", type=int, default=0)
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()
-if options.size < 12:
-    parser.error(
-        f"--size {options.size}; at least 12 are needed, for a cubic spline through slices"
-    )
 options.figures.mkdir(parents=True, exist_ok=True)
 
 # %% A volume, (slice, row, column)

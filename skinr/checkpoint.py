@@ -43,7 +43,8 @@ class Checkpoint:
     def __init__(self, path: str | os.PathLike[str], fingerprint: str) -> None:
         require_safetensors()
         self._path = Path(path)
-        if self._path.is_dir() or not self._path.parent.is_dir():
+        is_other = self._path.exists() and not self._path.is_file()
+        if is_other or not self._path.parent.is_dir():
             raise ValueError(
                 f"checkpoint={os.fspath(path)!r} must be the path of a file, new or old, in a "
                 "folder that exists."

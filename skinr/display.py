@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skinr.image_regressor import ImageRegressor
-from skinr.pictures import SINGLE, make_picture
+from skinr.pictures import make_picture
 from skinr.pixels import ImageFormat, ImageSource, make_image, read_image, to_values
 
 if TYPE_CHECKING:
@@ -314,7 +314,7 @@ class ActivationDisplay:
         self.histograms_ = np.empty((2, len(self.layers)), dtype=object)
         for column, layer in enumerate(self.layers):
             for row, values in enumerate(layer):
-                density, edges = np.histogram(values, bins=60, density=True)
+                density, edges = np.histogram(values.astype(np.float64), bins=60, density=True)
                 drawn: StepPatch = self.axes_[row, column].stairs(
                     density, edges, **{"fill": True, **kwargs}
                 )
@@ -369,7 +369,7 @@ def _unwrap(estimator: Any, X: Any) -> tuple[Any, Any]:
 def _drawable(pixels: Array, image_format: ImageFormat, source: Array) -> Array:
     """Return pixels as matplotlib's `imshow` takes them, scaled as those of `source` need it."""
     picture = image_format.picture
-    if picture and picture.mode not in SINGLE:
+    if picture and pixels.shape[-1] > 1:
         drawn = make_picture(pixels, picture)
         if drawn.mode == "La":  # Pillow converts it to LA alone
             drawn = drawn.convert("LA")

@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,7 +43,8 @@ class ArrayInfo(NamedTuple):
 def write_file(path: str | os.PathLike[str], description: Description, arrays: Arrays) -> None:
     """Replace a file, so that at any moment there is either the old one or the new one.
 
-    Who may read it stays as it was, and a link to it stays one.
+    Whose it is and who may read it stays as it was, as far as the process may say so, and a link to
+    it stays one.
 
     Parameters
     ----------
@@ -57,18 +58,25 @@ def write_file(path: str | os.PathLike[str], description: Description, arrays: A
     ImportError
         Without safetensors.
     OSError
-        If it can't be written; an earlier file of that name is then still there.
+        If it can't be written; an earlier file of that name is then still there, and so is what is
+        no regular file.
     """
     safetensors = require_safetensors()
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     header = {"description": description, "sha256": digest(description, contiguous)}
     content = safetensors.numpy.save(contiguous, {"skinr": _to_text(header)})
     path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise OSError(
+            f"{str(path)!r} is no regular file, but a folder, pipe or device; a file, new or old, "
+            "is accepted."
+        )
     temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
             if path.exists():
                 shutil.copymode(path, temporary)
+                _copy_owner(path, file.fileno())
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -172,6 +180,14 @@ def digest(description: Description, arrays: Arrays) -> str:
         content.update(repr((name, array.dtype.str, array.shape)).encode())
         content.update(np.ascontiguousarray(array).data)
     return content.hexdigest()
+
+
+def _copy_owner(path: Path, file: int) -> None:
+    """Give an open file the group and the owner of another one, as far as that is possible."""
+    status = path.stat()
+    for owner, group in ((-1, status.st_gid), (status.st_uid, -1)):
+        with suppress(OSError, AttributeError):  # the latter on Windows
+            os.fchown(file, owner, group)
 
 
 def _to_text(description: Description) -> str:

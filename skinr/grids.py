@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 
 Array = NDArray[Any]
 Region = Sequence[tuple[float, float]]
@@ -117,12 +118,7 @@ class Grid(NamedTuple):
             equal = int(n_left ** (1 / (len(edges) - n_set)))
             edges[axis] = max(1, min(equal, self.shape[axis]))
             n_left //= edges[axis]
-        return product(
-            *(
-                [slice(first, first + edge) for first in range(0, n, edge)]
-                for n, edge in zip(self.shape, edges, strict=True)
-            )
-        )
+        return product(*map(gen_batches, self.shape, edges))
 
 
 def does_not_fit(shape: tuple[int, ...], reason: Exception) -> ValueError:

@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skinr.features import features_kept_on_error
 from skinr.grids import Grid, Region, as_shape, to_coordinates
 from skinr.pixels import ImageFormat, ImageSource, make_image, read_image, to_pixels, to_values
 
@@ -98,12 +99,13 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         TypeError
             If X is an image.
         """
-        positions = self._validate_positions(X, reset=True)
-        if self.shape is None:
-            highest = positions.max(axis=0).clip(0, np.iinfo(np.int64).max // 2)
-            self.shape_ = tuple(int(size) for size in np.floor(highest + 0.5) + 1)
-        else:
-            self.shape_ = as_shape("shape", self.shape, positions.shape[1])
+        with features_kept_on_error(self):
+            positions = self._validate_positions(X, reset=True)
+            if self.shape is None:
+                highest = positions.max(axis=0).clip(0, np.iinfo(np.int64).max // 2)
+                self.shape_ = tuple(int(size) for size in np.floor(highest + 0.5) + 1)
+            else:
+                self.shape_ = as_shape("shape", self.shape, positions.shape[1])
         image_format = getattr(self, "image_format_", None)
         if image_format and len(image_format.grid_shape) != len(self.shape_):
             del self.image_format_
@@ -170,7 +172,8 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
             An array of bool, of 8, 16 or 32-bit integers or of floats. A picture of one of
             Pillow's modes 1, L, LA, La, P, PA, RGB, RGBA, RGBa, RGBX, CMYK, YCbCr, LAB, HSV, I,
             I;16 and F: upright as its EXIF orientation says, its bands as they are, but colours
-            for the indices of a palette. The hue of HSV jumps at red, so convert that to RGB.
+            for the indices of a palette, and with alpha where one colour of L or RGB stands for
+            transparent pixels. The hue of HSV jumps at red, so convert that to RGB.
         channel_axis : int, None or "auto", default="auto"
             The axis of an array that holds the values of one pixel; None where there is none.
             "auto" takes the last axis for channels where there are three axes or more and it has
@@ -206,7 +209,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
 
         Parameters
         ----------
-        y : array-like of shape (n_pixels,) or (n_pixels, n_channels)
+        y : array-like of shape (n_pixels, n_channels), or (n_pixels,) where there is one channel
             Values of the pixels row by row. Integer pixels are clipped and rounded, booleans are
             what is above 0.5, floats are clipped to the finite ones of the image's dtype.
         shape : tuple of int, default=None
@@ -236,7 +239,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         n_channels = image_format.n_channels or 1
         n_pixels = prod(grid_shape)
         accepted: list[tuple[int, ...]] = [(n_pixels, n_channels)]
-        if image_format.n_channels is None:
+        if n_channels == 1:
             accepted.append((n_pixels,))
         if values.shape not in accepted:
             raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from numbers import Integral
 from os import PathLike
 from typing import Any, ClassVar
@@ -26,9 +27,17 @@ from skinr.grids import Grid, Region, does_not_fit, to_coordinates
 from skinr.image import ImageCoordinateTransformer
 from skinr.memory import kept
 from skinr.pictures import read_picture
-from skinr.pixels import ImageSource, clip_values, make_image, read_image, to_pixels, to_values
+from skinr.pixels import (
+    ImageFormat,
+    ImageSource,
+    clip_values,
+    make_image,
+    read_image,
+    to_pixels,
+    to_values,
+)
 from skinr.regressor import SirenRegressor
-from skinr.tile_fits import fit_pixels, fit_tile
+from skinr.tile_fits import fit_pixels, fit_tile, fit_whole_tile
 from skinr.tiles import Tiling
 
 Array = NDArray[Any]
@@ -69,9 +78,10 @@ class ImageRegressor(BaseEstimator):
         machines. None means 1 unless in a `joblib.parallel_config` context, -1 all cores.
 
     memory : str, path-like, object with the interface of joblib.Memory, or None, default=None
-        A folder that keeps every tile once it is fitted. A fit of the same image with the same
-        parameters, started again after its end or after a kill at any moment, takes from there
-        what is done. It is pickles, so let nobody else write to it; delete it when the fit is done.
+        A folder that keeps every tile once it is fitted; one that `max_time` has ended early is
+        fitted again. A fit of the same image with the same parameters, started again after its end
+        or after a kill at any moment, takes from there what is done. It is pickles, so let nobody
+        else write to it; delete it when the fit is done.
 
     verbose : int, default=0
         How much joblib says about the tiles that are done.
@@ -220,7 +230,7 @@ class ImageRegressor(BaseEstimator):
         if transformer.image_format_.n_channels is None:
             pixels = pixels[..., 0]
         is_one_tile = len(tiling.tiles) == 1
-        fit = kept(fit_tile, self.memory)
+        fit: Any = partial(fit_tile, kept(fit_whole_tile, self.memory))
         if is_one_tile and self.memory is None:
             fit = fit_pixels
         n_jobs = 1 if is_one_tile else self.n_jobs
@@ -317,7 +327,8 @@ class ImageRegressor(BaseEstimator):
             Before a fit.
         ValueError
             If the image can't be read, or has another number of axes or channels than the fitted
-            one; if the mask is unusable.
+            one; if both are pictures whose modes differ once palettes are colours, transparent
+            colours alpha and all of 1, L and I;16 greys; if the mask is unusable.
         TypeError
             If it is a masked array, or not an image at all.
         OSError
@@ -326,28 +337,19 @@ class ImageRegressor(BaseEstimator):
         check_is_fitted(self)
         pixels, image_format = read_image(image, self.channel_axis)
         fitted = self.transformer_.image_format_
-        if (len(image_format.grid_shape), image_format.n_channels) != (
-            len(fitted.grid_shape),
-            fitted.n_channels,
-        ):
-            raise ValueError(
-                f"The image has a grid of shape {image_format.grid_shape} and "
-                f"{image_format.n_channels} channels; the fitted one has {fitted.grid_shape} and "
-                f"{fitted.n_channels}."
-            )
+        _check_same_kind(image_format, fitted)
         known = _known_pixels(pixels, mask)
         if not known.any():
             raise ValueError("No pixel is left to score: all of them are NaN, or False in `mask`.")
+        half_peak = 0.5  # halves, as the range of floats can be twice the largest one
+        if pixels.dtype.kind in "if":
+            half_peak = float(np.ptp(to_values(pixels[known]) / 2)) or 0.5
         squares = 0.0
         for block, values in self._predict_blocks(Grid.over(fitted.grid_shape, known.shape)):
-            difference = clip_values(values, fitted.dtype) - to_values(pixels[block])
-            squares += float(np.square(difference[known[block]], dtype=np.float64).sum())
-        peak = 1.0
-        if pixels.dtype.kind in "if":
-            peak = float(np.ptp(to_values(pixels[known]))) or 1.0
-        mean = squares / (known.sum() * pixels.shape[-1])
+            half = clip_values(values, fitted.dtype) / 2 - to_values(pixels[block]) / 2
+            squares += float(np.square(half[known[block]] / half_peak).sum())
         with np.errstate(divide="ignore"):
-            return float(20 * np.log10(peak) - 10 * np.log10(mean))
+            return float(-10 * np.log10(squares / (known.sum() * pixels.shape[-1])))
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return how metadata go to the regressor.
@@ -408,6 +410,25 @@ def _check_tiles(
                 f"No pixel is left to fit in the tile [{bounds}]: all of them are NaN, False in "
                 "`mask`, or of weight 0."
             )
+
+
+def _check_same_kind(image_format: ImageFormat, fitted: ImageFormat) -> None:
+    """Raise a ValueError where an image can't be compared with the fitted one."""
+    picture, other = image_format.picture, fitted.picture
+    if picture and other and picture.read_as != other.read_as:
+        raise ValueError(
+            f"The image is of mode {picture.mode!r}, read as {picture.read_as}; the fitted one of "
+            f"mode {other.mode!r}, read as {other.read_as}."
+        )
+    if (len(image_format.grid_shape), image_format.n_channels) != (
+        len(fitted.grid_shape),
+        fitted.n_channels,
+    ):
+        raise ValueError(
+            f"The image has a grid of shape {image_format.grid_shape} and "
+            f"{image_format.n_channels} channels; the fitted one has {fitted.grid_shape} and "
+            f"{fitted.n_channels}."
+        )
 
 
 def _known_pixels(pixels: Array, mask: ArrayLike | None) -> NDArray[np.bool_]:

@@ -136,11 +136,7 @@ def _grid_edges(X: Array) -> Edges | None:
 
 def _cell_widths(ticks: Array) -> Array:
     """Return how much of an axis is nearest to each tick; as much outside the ends as inside."""
-    if len(ticks) == 1:
-        return np.ones(1)
-    steps = np.diff(ticks)
-    widths: Array = (np.r_[steps[0], steps] + np.r_[steps, steps[-1]]) / 2
-    return widths
+    return np.gradient(ticks) if len(ticks) > 1 else np.ones(1)
 
 
 def _scattered_edges(X: Array) -> Edges | None:

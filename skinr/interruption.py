@@ -26,6 +26,25 @@ PATIENCE = 2.0
 
 
 _end_of_whole: ContextVar[Event | None] = ContextVar("end_of_whole", default=None)
+_was_interrupted: ContextVar[Event | None] = ContextVar("was_interrupted", default=None)
+
+
+@contextmanager
+def watched_for_interruptions() -> Iterator[Event]:
+    """Yield an event, which is set once a fit in this context has ended before its last update."""
+    event = Event()
+    token = _was_interrupted.set(event)
+    try:
+        yield event
+    finally:
+        _was_interrupted.reset(token)
+
+
+def note_interruption() -> None:
+    """Say that a fit has ended before its last update, to whoever watches for that."""
+    event = _was_interrupted.get()
+    if event is not None:
+        event.set()
 
 
 @contextmanager

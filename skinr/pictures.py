@@ -25,6 +25,9 @@ PALETTES = ("P", "PA")
 
 PIL_MODES = SINGLE + BANDS + PALETTES
 
+KEYED = ("L", "RGB")
+"""Modes of which one colour may stand for transparent pixels, which are read with alpha."""
+
 KEPT = ("icc_profile", "dpi", "transparency")
 """What is kept of Pillow's `info`; not comments, EXIF, or what an animation needs."""
 
@@ -65,6 +68,24 @@ class PictureFormat(NamedTuple):
     info: dict[str, Any]
     palette: Palette | None = None
 
+    @property
+    def transparent_colour(self) -> Array | None:
+        """The colour that stands for transparent pixels, if there is one."""
+        colour = np.array(self.info.get("transparency"), ndmin=1)
+        if self.mode not in KEYED or colour.shape != (len(self.mode),) or colour.dtype.kind != "i":
+            return None
+        return colour.astype(np.uint8) if ((colour >= 0) & (colour < 256)).all() else None
+
+    @property
+    def read_as(self) -> str:
+        """The mode whose bands the values of the pixels are."""
+        if self.palette is not None:
+            is_opaque = self.mode == "P" and self.palette.colours.shape[1] == 3
+            return "RGB" if is_opaque else "RGBA"
+        if self.mode == "1" or self.mode.startswith("I;16"):
+            return "L"
+        return self.mode if self.transparent_colour is None else f"{self.mode}A"
+
 
 def read_picture(picture: Picture) -> tuple[Array, PictureFormat]:
     """Read the pixels of a picture, upright as its EXIF orientation says.
@@ -77,7 +98,8 @@ def read_picture(picture: Picture) -> tuple[Array, PictureFormat]:
     Returns
     -------
     pixels : ndarray of shape (height, width) or (height, width, n_bands)
-        Bands as they are, but colours for the indices of a palette.
+        Bands as they are, but colours for the indices of a palette, and with alpha where one colour
+        stands for transparent pixels.
     picture_format : PictureFormat
 
     Raises
@@ -90,10 +112,11 @@ def read_picture(picture: Picture) -> tuple[Array, PictureFormat]:
     upright = _load(picture)
     mode = upright.mode
     info = {name: upright.info[name] for name in KEPT if name in upright.info}
-    if mode in SINGLE:
-        return np.asarray(upright), PictureFormat(mode, info)
-    if mode in BANDS:
-        return _stack_bands(upright), PictureFormat(mode, info)
+    if mode in SINGLE + BANDS:
+        pixels = np.asarray(upright) if mode in SINGLE else _stack_bands(upright)
+        picture_format = PictureFormat(mode, info)
+        colour = picture_format.transparent_colour
+        return pixels if colour is None else _with_alpha(pixels, colour), picture_format
     if mode in PALETTES:
         colours, palette = _look_up(upright)
         return colours, PictureFormat(mode, info, palette)
@@ -116,6 +139,8 @@ def make_picture(pixels: Array, picture_format: PictureFormat) -> Image.Image:
     -------
     picture : PIL.Image.Image
     """
+    if picture_format.transparent_colour is not None:
+        pixels = _without_alpha(pixels, picture_format.transparent_colour)
     picture = _make_bare(pixels, picture_format)
     picture.info.update(picture_format.info)
     return picture
@@ -181,6 +206,20 @@ def _from_band(mode: str, pixels: Array) -> Image.Image:
     height, width = pixels.shape
     packed = np.packbits(pixels, axis=1) if mode == "1" else pixels
     return Image.frombytes(mode, (width, height), packed.tobytes())
+
+
+def _with_alpha(pixels: Array, transparent_colour: Array) -> Array:
+    """Return 8-bit pixels with an alpha channel, which is 0 where they have a colour."""
+    is_opaque = (np.atleast_3d(pixels) != transparent_colour).any(axis=-1)
+    return np.dstack([pixels, np.uint8(255) * is_opaque])
+
+
+def _without_alpha(pixels: Array, transparent_colour: Array) -> Array:
+    """Give transparent pixels their colour, and opaque ones that have it the next to it."""
+    colours, is_transparent = pixels[..., :-1].copy(), pixels[..., -1] < 128
+    colours[(colours == transparent_colour).all(axis=-1), -1] ^= 1
+    colours[is_transparent] = transparent_colour
+    return colours if colours.shape[-1] > 1 else colours[..., 0]
 
 
 def _look_up(picture: Image.Image) -> tuple[Array, Palette]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -49,9 +48,6 @@ if TYPE_CHECKING:
 
 ROUNDING = 1e-6
 """By which float32 and float64 of a number may differ, over the number."""
-
-FEATURES = ("n_features_in_", "feature_names_in_")
-"""Attributes that validation sets."""
 
 Values = NDArray[np.floating[Any]]
 
@@ -109,20 +105,6 @@ class Problem(NamedTuple):
         """`rows` of a table that is not too large to be copied."""
         assert isinstance(self.rows, TrainingRows)
         return self.rows
-
-
-@contextmanager
-def features_kept_on_error(regressor: SirenRegressor) -> Iterator[None]:
-    """Leave an earlier fit as it was where a later one fails after its X was validated."""
-    state = regressor.__dict__
-    before = {name: state[name] for name in FEATURES if name in state}
-    try:
-        yield
-    except BaseException:
-        for name in FEATURES:
-            state.pop(name, None)
-        state.update(before)
-        raise
 
 
 def prepare(

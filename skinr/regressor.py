@@ -25,8 +25,9 @@ from skinr.device import resolve_device
 from skinr.eigenbasis import Eigenbasis
 from skinr.ensemble import mean_of_members, members_of, to_network, to_stack
 from skinr.error_bars import ErrorBarsMixin, noise_of_stream, noise_of_unseen
+from skinr.features import features_kept_on_error
 from skinr.few_rows import begin_with_few
-from skinr.interruption import Interruption
+from skinr.interruption import Interruption, note_interruption
 from skinr.jet_rows import JetRows
 from skinr.losses import LOSSES
 from skinr.model_files import FittedState, to_plain
@@ -35,7 +36,7 @@ from skinr.optimizers import Adam, AdamState, learning_rates
 from skinr.passes import evaluate
 from skinr.persistence import PersistenceMixin
 from skinr.posterior import fit_posterior
-from skinr.problem import Problem, features_kept_on_error, prepare, refined
+from skinr.problem import Problem, prepare, refined
 from skinr.progress import progress_bar
 from skinr.rows import Table, to_tensor
 from skinr.scaling import CHUNK_SIZE, Units
@@ -844,7 +845,7 @@ class SirenRegressor(
 
 
 def warn_of(history: History, rate: float, *, stacklevel: int) -> None:
-    """Warn of a divergence or an interruption.
+    """Warn of a divergence or an interruption, of which it tells those who watch for it too.
 
     Parameters
     ----------
@@ -855,6 +856,7 @@ def warn_of(history: History, rate: float, *, stacklevel: int) -> None:
         As of `warnings.warn`, called from where this is.
     """
     if history.interruption:
+        note_interruption()
         warnings.warn(
             f"The fit ended after {len(history.losses)} updates, by {history.interruption}, and "
             "keeps what it has learned.",

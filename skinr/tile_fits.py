@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from skinr.grids import Grid, to_coordinates
-from skinr.interruption import parts_of_a_whole
+from skinr.interruption import parts_of_a_whole, watched_for_interruptions
 from skinr.pixels import to_values
 
 Array = NDArray[Any]
@@ -40,9 +40,24 @@ def fit_pixels(
     )
 
 
-def fit_tile(
+class InterruptedFitError(Exception):
+    """Takes what an interrupted fit has come to past `memory`, which keeps what is returned."""
+
+
+def fit_whole_tile(
     regressor: Any, pixels: Array, known: NDArray[np.bool_], metadata: Mapping[str, Array]
 ) -> Any:
-    """Do what :func:`fit_pixels` does to one tile of many."""
-    with parts_of_a_whole():
-        return fit_pixels(regressor, pixels, known, metadata)
+    """Do what :func:`fit_pixels` does to one tile of many, or raise an InterruptedFitError."""
+    with parts_of_a_whole(), watched_for_interruptions() as was_interrupted:
+        fitted = fit_pixels(regressor, pixels, known, metadata)
+    if was_interrupted.is_set():
+        raise InterruptedFitError(fitted)
+    return fitted
+
+
+def fit_tile(fit_whole: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what :func:`fit_whole_tile`, or what keeps its results, has come to in any case."""
+    try:
+        return fit_whole(*arguments)
+    except InterruptedFitError as error:
+        return error.args[0]

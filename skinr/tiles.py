@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import reduce
 from itertools import product
 from math import ceil
 from typing import Any, NamedTuple
@@ -169,12 +170,5 @@ class Tiling(NamedTuple):
                 int(np.ravel_multi_index(tiles, counts)),
                 place,
                 grid.take(place).from_origin(start),
-                _outer(weights),
+                reduce(np.multiply.outer, weights),
             )
-
-
-def _outer(factors: Iterable[Array]) -> Array:
-    weight = np.ones(())
-    for factor in factors:
-        weight = np.multiply.outer(weight, factor)
-    return weight

@@ -143,7 +143,8 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_fit(chirp, tmp_pat
 
 
 def test_paths_that_can_be_no_checkpoint(chirp, tmp_path):
-    for path in (tmp_path, tmp_path / "nowhere" / "fit.checkpoint"):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", tmp_path / "nowhere" / "fit.checkpoint"):
         with pytest.raises(ValueError, match="a folder that exists"):
             fit(*chirp, checkpoint=path)
 

@@ -65,6 +65,17 @@ def test_a_picture_is_drawn_in_its_colours(mode):
     display.figure_.canvas.draw()
 
 
+@pytest.mark.parametrize(("mode", "colour"), [("L", 9), ("RGB", (9, 20, 30))])
+def test_a_transparent_colour_is_drawn_as_such(mode, colour):
+    picture = make_picture(mode, 6, 8)
+    picture.paste(colour, (1, 2, 4, 5))
+    picture.info["transparency"] = colour
+    model = ImageRegressor(KNeighborsRegressor(1)).fit(picture)
+    display = ReconstructionDisplay.from_estimator(model, picture)
+    for drawn in display.images_[:2]:
+        np.testing.assert_array_equal(drawn.get_array(), np.asarray(picture.convert("RGBA")))
+
+
 @pytest.mark.parametrize(("low", "high"), [(0, 255), (-1, 0.5), (0.2, 0.7)])
 @pytest.mark.parametrize("n_channels", [3, 4])
 def test_colours_beyond_0_and_1_are_scaled(low, high, n_channels):
@@ -86,6 +97,12 @@ def test_what_is_no_picture_cannot_be_drawn(shape):
     model = ImageRegressor(KNeighborsRegressor(1)).fit(image)
     with pytest.raises(ValueError, match="can be drawn"):
         ReconstructionDisplay.from_estimator(model, image)
+
+
+def test_a_picture_of_another_mode_is_not_compared():
+    model = ImageRegressor(KNeighborsRegressor(1)).fit(make_picture("RGB", 5, 6))
+    with pytest.raises(ValueError, match="mode 'HSV'"):
+        ReconstructionDisplay.from_estimator(model, make_picture("HSV", 5, 6))
 
 
 def test_a_loss_curve():
@@ -132,6 +149,14 @@ def test_activations():
             np.testing.assert_allclose((edges[0], edges[-1]), (values.min(), values.max()))
             np.testing.assert_allclose((density * np.diff(edges)).sum(), 1)
     display.figure_.canvas.draw()
+
+
+def test_activations_that_differ_by_rounding_alone():
+    layer = np.array([[1], [1], [1 + 2**-23]], np.float32)
+    display = ActivationDisplay([(layer, layer)])
+    display.plot()
+    density, edges, _ = display.histograms_[0, 0].get_data()
+    np.testing.assert_allclose(density * np.diff(edges), np.eye(60)[0] * 2 / 3 + np.eye(60)[-1] / 3)
 
 
 @pytest.mark.parametrize("name", ["pipeline", "a pipeline of one step", "search", "image"])

@@ -87,6 +87,41 @@ def test_a_private_file_stays_private(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="Only root gives files away.")
+def test_a_file_stays_its_owners(tmp_path):
+    path = tmp_path / "file"
+    write_file(path, {"version": "old"}, ARRAYS)
+    os.chown(path, 1234, 5678)
+    path.chmod(0o640)
+    write_file(path, {"version": "new"}, ARRAYS)
+    status = path.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1234, 5678, 0o640)
+
+
+def test_an_owner_that_cannot_be_kept_is_no_error(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    for version in ("old", "new"):
+        write_file(tmp_path / "file", {"version": version}, ARRAYS)
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("through_link", [False, True])
+def test_what_is_no_file_is_not_replaced(tmp_path, make, through_link):
+    path = tmp_path / "pipe or folder"
+    make(path)
+    if through_link:
+        (tmp_path / "link").symlink_to(path)
+    before, mode = sorted(tmp_path.iterdir()), path.stat().st_mode
+    with pytest.raises(OSError, match=r"no regular file, .*; a file, new or old"):
+        write_file(tmp_path / "link" if through_link else path, {}, ARRAYS)
+    assert sorted(tmp_path.iterdir()) == before
+    assert path.stat().st_mode == mode
+
+
 def test_the_file_that_a_link_leads_to_is_replaced(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "folder" / "file")

@@ -80,6 +80,22 @@ def test_an_image_has_no_feature_names():
     assert not hasattr(pixels, "feature_names_in_")
 
 
+@pytest.mark.parametrize("earlier", [{"row": [0.0, 3.0], "column": [0.0, 1.0]}, None])
+@pytest.mark.parametrize("later", [{"a": [1.0], "b": [np.nan]}, {"a": [0.0]}])
+def test_a_failed_fit_leaves_the_earlier_one(earlier, later):
+    pixels = ImageCoordinateTransformer(shape=(4, 2))
+    if earlier:
+        pixels.fit(pd.DataFrame(earlier))
+        expected = pixels.transform(pd.DataFrame(earlier))
+    with pytest.raises(ValueError, match=r"NaN|shape"):
+        pixels.fit(pd.DataFrame(later))
+    if earlier:
+        np.testing.assert_array_equal(pixels.transform(pd.DataFrame(earlier)), expected)
+        assert pixels.get_feature_names_out().tolist() == ["row", "column"]
+    else:
+        assert vars(pixels) == {"shape": (4, 2)}
+
+
 def test_pandas_output_and_feature_names():
     positions = pd.DataFrame({"row": [0.0, 3.0], "column": [0.0, 1.0]})
     pixels = ImageCoordinateTransformer().set_output(transform="pandas")
@@ -94,6 +110,17 @@ def test_a_pipeline_fitted_on_some_pixels_restores_the_whole():
     X, y = pixels.image_to_arrays(image)
     pipeline = make_pipeline(pixels, LinearRegression()).fit(X[:20], y[:20])
     np.testing.assert_array_equal(pixels.arrays_to_image(pipeline.predict(X)), image)
+
+
+@pytest.mark.parametrize("shape", [(8, 5), (8, 5, 1)])
+def test_a_regressor_of_one_output_restores_an_image_of_one_channel(shape):
+    image = np.arange(40, dtype=np.uint8).reshape(shape)
+    pixels = ImageCoordinateTransformer()
+    X, y = pixels.image_to_arrays(image)
+    values = make_pipeline(pixels, LinearRegression()).fit(X, y.ravel()).predict(X)
+    assert values.shape == (40,)
+    for form in (values, values[:, None]):
+        np.testing.assert_array_equal(pixels.arrays_to_image(form), image)
 
 
 def test_the_readmes_search_over_omega():

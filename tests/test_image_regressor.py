@@ -125,7 +125,8 @@ def test_a_pipeline_and_a_search():
 
 
 def test_the_frequency_of_a_picture_can_be_searched():
-    search = GridSearchCV(small_siren(), {"omega_0": [0.3, 8, 300]}, cv=KFold(3, shuffle=True))
+    siren, folds = small_siren(solver="adam"), KFold(3, shuffle=True, random_state=0)
+    search = GridSearchCV(siren, {"omega_0": [0.3, 8, 300]}, cv=folds)
     model = ImageRegressor(search).fit(Image.fromarray(waves()))
     assert model.regressor_.best_params_ == {"omega_0": 8}
     assert model.predict(scale=2).size == (64, 48)
@@ -363,6 +364,18 @@ def test_score_is_the_psnr():
     np.testing.assert_allclose(model.score(larger), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "largest"),
+    [(np.float32, 3e38), (np.float64, 1.7e308), (np.float64, 1e200), (np.float64, 1e-200)],
+)
+def test_the_score_of_huge_and_tiny_floats_is_that_of_others(dtype, largest):
+    units = np.random.default_rng(0).uniform(-1, 1, (6, 7)).astype(dtype)
+    image = units * dtype(largest)
+    score = ImageRegressor(NEAREST).fit(image).score(image[::-1])
+    expected = psnr(units.astype(float), units[::-1], np.ptp(units))
+    np.testing.assert_allclose(score, expected, atol=1e-4)
+
+
 def test_scikit_learns_conventions():
     model = ImageRegressor(small_siren(), channel_axis=None)
     assert clone(model).get_params().keys() == model.get_params().keys()
@@ -511,6 +524,39 @@ def test_bad_scores(image, mask, message):
     model = ImageRegressor(Recorder()).fit(np.zeros((4, 5)))
     with pytest.raises(ValueError, match=message):
         model.score(image, mask=mask)
+
+
+@pytest.mark.parametrize(
+    ("mode", "other"),
+    [("RGB", "HSV"), ("RGB", "RGBA"), ("RGBA", "CMYK"), ("LA", "La"), ("L", "F"), ("I", "I;16")],
+)
+def test_a_picture_of_another_mode_has_no_score(mode, other):
+    model = ImageRegressor(NEAREST).fit(make_picture(mode, 4, 5))
+    with pytest.raises(ValueError, match=f"mode '{other}', .*; the fitted one of mode '{mode}'"):
+        model.score(make_picture(other, 4, 5))
+    for picture in (make_picture(mode, 4, 5), np.asarray(make_picture(mode, 4, 5))):
+        assert model.score(picture) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("mode", "other"),
+    [("P", "RGB"), ("RGB", "P"), ("PA", "RGBA"), ("L", "1"), ("I;16", "L")],
+)
+def test_pictures_that_are_read_as_the_same_can_be_compared(mode, other):
+    picture = make_picture(mode, 4, 5)
+    model = ImageRegressor(NEAREST).fit(picture)
+    if mode in ("P", "PA"):
+        assert model.score(picture.convert(other)) == np.inf
+    assert model.score(make_picture(other, 4, 5)) > 0
+
+
+def test_a_transparent_colour_makes_another_mode():
+    picture = make_picture("RGB", 4, 5)
+    model = ImageRegressor(NEAREST).fit(picture)
+    picture.info["transparency"] = picture.getpixel((1, 2))
+    with pytest.raises(ValueError, match=r"mode 'RGB', read as RGBA; .* read as RGB\."):
+        model.score(picture)
+    assert model.fit(picture).score(picture.convert("RGBA")) == np.inf
 
 
 @pytest.mark.parametrize(

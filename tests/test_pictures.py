@@ -95,6 +95,50 @@ def test_what_is_transparent_is_still_when_it_is_saved_again(tmp_path, mode, suf
     np.testing.assert_array_equal(np.asarray(Image.open(second).convert("RGBA")), expected)
 
 
+KEYS = pytest.mark.parametrize(("mode", "colour"), [("L", 9), ("RGB", (9, 20, 255))])
+
+
+def alpha_of(picture):
+    return np.asarray(picture.convert("RGBA"))[..., -1]
+
+
+@KEYS
+def test_what_is_transparent_is_still_where_values_are_not_exact(mode, colour):
+    picture = make_picture(mode, 9, 30)
+    picture.paste(colour, (4, 2, 11, 8))
+    picture.info["transparency"] = colour
+    pixels = ImageCoordinateTransformer()
+    _, y = pixels.image_to_arrays(picture)
+    assert y.shape == (270, len(mode) + 1)
+    again = pixels.arrays_to_image(y + np.random.default_rng(0).uniform(-0.02, 0.02, y.shape))
+    assert again.mode == mode
+    np.testing.assert_array_equal(alpha_of(again), alpha_of(picture))
+    assert_same_pixels(pixels.arrays_to_image(y), picture)
+
+
+@KEYS
+def test_what_is_not_transparent_does_not_become_so(mode, colour):
+    picture = Image.new(mode, (3, 2))
+    picture.info["transparency"] = colour
+    pixels = ImageCoordinateTransformer()
+    pixels.image_to_arrays(picture)
+    values = np.append(colour, 255) / 255
+    again = pixels.arrays_to_image(np.tile(values, (6, 1)))
+    assert (alpha_of(again) == 255).all()
+    np.testing.assert_allclose(
+        np.asarray(again), np.broadcast_to(colour, (2, 3, len(mode))).squeeze(), atol=1
+    )
+
+
+@pytest.mark.parametrize("transparency", [None, "x", b"abc", -1, 300, 0.5, (1, 2), (1, 2, 300)])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_transparent_colour_that_is_none_changes_nothing(mode, transparency):
+    picture = make_picture(mode, 5, 6)
+    picture.info["transparency"] = transparency
+    assert_same_pixels(round_trip(picture), picture)
+    assert round_trip(picture).info == picture.info
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB", "P"])
 def test_the_colour_profile_and_the_resolution_are_kept(tmp_path, mode):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()

@@ -5,12 +5,15 @@ from time import sleep
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
 
 from skinr import ImageRegressor, SirenRegressor
 
 IMAGE = np.arange(144, dtype=np.uint8).reshape(12, 12)
 ENDLESS = SirenRegressor((8,), solver="adam", max_iter=1_000_000)
+SHORT = clone(ENDLESS).set_params(max_time=0.02)
 
 
 @pytest.mark.usefixtures("ctrl_c")
@@ -26,6 +29,21 @@ def test_ctrl_c_leaves_a_single_network_fitted():
     with pytest.warns(ConvergenceWarning, match="Ctrl-C"):
         model = ImageRegressor(ENDLESS).fit(IMAGE)
     assert model.predict().shape == IMAGE.shape
+
+
+@pytest.mark.parametrize(
+    "regressor",
+    [SHORT, GridSearchCV(SHORT, {"omega_0": [3]}, cv=2)],
+    ids=["a network", "a search"],
+)
+def test_a_tile_that_max_time_has_ended_is_fitted_again(tmp_path, regressor):
+    model = ImageRegressor(regressor, tile_size=6, memory=str(tmp_path))
+    for _ in range(2):
+        with pytest.warns(ConvergenceWarning, match="by max_time=0.02 seconds") as caught:
+            model.fit(IMAGE)
+        assert len(caught) >= 4
+        assert not list(tmp_path.rglob("output.pkl"))
+        assert model.predict().shape == IMAGE.shape
 
 
 SLOW_FIT = """
