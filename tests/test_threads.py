@@ -1,7 +1,8 @@
 """Independent fits side by side, in threads that share torch's."""
 
 import threading
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from itertools import chain
 from time import monotonic, sleep
 
 import numpy as np
@@ -43,6 +44,31 @@ def test_results_keep_their_order_and_threads_are_shared(n_threads, n_each):
     assert items == (0, 1, 2, 3, 4)
     assert set(shares) == {n_each}
     assert len(set(idents)) == n_threads
+
+
+@pytest.mark.parametrize(("depth", "n_each"), [(1, 2), (2, 1)], ids=["one map", "maps in a map"])
+def test_a_thread_that_begins_meanwhile_has_no_share(depth, n_each):
+    all_run = threading.Barrier(2**depth, timeout=20)
+
+    def count_elsewhere():
+        with ThreadPoolExecutor(1) as another:
+            return another.submit(torch.get_num_threads).result()
+
+    def work(level):
+        if level > 0:
+            return list(chain(*map_in_threads(work, 2 * [level - 1], 2)))
+        all_run.wait()
+        return [(torch.get_num_threads(), count_elsewhere())]
+
+    assert work(depth) == 2**depth * [(n_each, 4)]
+    assert count_elsewhere() == 4
+
+
+def test_more_threads_than_torch_has_have_one_each():
+    torch.set_num_threads(1)
+    shares = map_in_threads(lambda _: torch.get_num_threads(), range(2), 2)
+    torch.set_num_threads(4)
+    assert shares == [1, 1]
 
 
 def test_threads_are_few_where_cores_are_many():
