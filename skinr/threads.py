@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
 from threading import Lock, Thread
 from typing import TypeVar
@@ -61,6 +61,8 @@ def map_in_threads(
     try:
         with parts_of_a_whole():
             tasks = [pool.submit(copy_context().run, apply, item) for item in items]
+            for task in as_completed(tasks):
+                task.result()
             return [task.result() for task in tasks]
     finally:
         pool.shutdown(cancel_futures=True)

@@ -85,7 +85,7 @@ def test_the_configuration_of_scikit_learn_holds_in_threads(n_threads):
 
 
 def run_until_the_end():
-    with Interruption() as interruption:
+    with Interruption(max_time=10.0) as interruption:
         while interruption.reason is None:
             sleep(0.01)
 
@@ -107,6 +107,27 @@ def test_an_error_ends_what_runs_and_nothing_more_begins(n_threads):
         map_in_threads(work, range(20), n_threads)
     assert sorted(ended) == sorted(begun[1:])
     assert n_threads <= len(begun) <= n_threads + 1
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_an_error_ends_what_began_before_it(is_nested):
+    all_run, ended = threading.Barrier(3 if is_nested else 2, timeout=20), []
+
+    def run(_):
+        all_run.wait()
+        with pytest.raises(CancelledError):
+            run_until_the_end()
+        ended.append(True)
+
+    def work(item):
+        if item == 1:
+            all_run.wait()
+            raise ValueError("bad")
+        map_in_threads(run, range(all_run.parties - 1), 2)
+
+    with pytest.raises(ValueError, match="bad"):
+        map_in_threads(work, range(2), 2)
+    assert ended == [True] * (all_run.parties - 1)
 
 
 def search(table, regressor, **parameters):
