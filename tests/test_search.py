@@ -346,9 +346,10 @@ def test_all_candidates_fail(chirp):
         SirenSearchCV(small(), {"omega_0": [-1.0, -2.0]}, cv=3).fit(*chirp)
 
 
-def test_racing_keeps_the_choice_and_says_what_it_dropped(chirp, stacks):
+@pytest.mark.parametrize("batch_size", ["auto", 50])
+def test_racing_keeps_the_choice_and_says_what_it_dropped(chirp, stacks, batch_size):
     grid = {"omega_0": [0.01, 1.0, 5.0, 10.0, 50.0, 200.0]}
-    regressor = small(max_iter=400)
+    regressor = small(max_iter=400, batch_size=batch_size)
     search = SirenSearchCV(regressor, grid, cv=3, racing=True).fit(*chirp)
     reference = GridSearchCV(regressor, grid, cv=3).fit(*chirp)
     assert search.best_params_ == reference.best_params_
@@ -362,8 +363,21 @@ def test_racing_keeps_the_choice_and_says_what_it_dropped(chirp, stacks):
     np.testing.assert_allclose(
         search.cv_results_["mean_test_score"][~dropped],
         reference.cv_results_["mean_test_score"][~dropped],
-        atol=1e-3,
+        atol=1e-5,
     )
+
+
+@pytest.mark.filterwarnings("ignore:Training diverged")
+@pytest.mark.parametrize("batch_size", ["auto", 50])
+@pytest.mark.parametrize("learning_rate_init", [1e-2, 1.0], ids=["converges", "diverges"])
+def test_a_race_looks_on_and_changes_nothing(chirp, stacks, batch_size, learning_rate_init):
+    regressor = small(batch_size=batch_size, learning_rate_init=learning_rate_init)
+    scores = []
+    for racing in (False, True):
+        search = SirenSearchCV(regressor, {"alpha": [0.0]}, cv=3, racing=racing, refit=False)
+        scores.append(search.fit(*chirp).cv_results_["mean_test_score"])
+    assert len(stacks) == 1 + 10
+    np.testing.assert_array_equal(*scores)
 
 
 def test_candidates_that_are_the_same_are_dropped_together(chirp):
