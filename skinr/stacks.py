@@ -102,7 +102,10 @@ class Run(NamedTuple):
 
 
 def advance(runs: list[Run], first: int, last: int) -> list[Run]:
-    """Do the updates from `first` to `last`, in stacks that suit the memory and the threads."""
+    """Do the updates from `first` to `last`, in stacks that suit the memory and the threads.
+
+    Those that fail are not among the runs that are returned, and their regressors are not fitted.
+    """
     memory = _memory_of_a_stack(runs[0].stack.parameters.device)
     n_bytes = runs[0].n_bytes
     most = max(1, memory // n_bytes)
@@ -121,23 +124,19 @@ def _memory_of_a_stack(device: torch.device) -> int:
 
 
 def _advance_or_halve(runs: list[Run], first: int, last: int) -> list[Run]:
-    """Do updates as one stack, or as two where the memory does not suffice."""
+    """Do updates as one stack, or as two where that fails, as where the memory does not suffice."""
+    if len(runs) == 1:
+        with runs[0].fit.attempt():
+            return _advance_stack(runs, first, last)
+        return []
     try:
         return _advance_stack(runs, first, last)
-    except (RuntimeError, MemoryError) as error:
-        if len(runs) == 1 or not _is_out_of_memory(error):
-            raise
-    middle = len(runs) // 2
+    except Exception:
+        middle = len(runs) // 2
     return [
         *_advance_or_halve(runs[:middle], first, last),
         *_advance_or_halve(runs[middle:], first, last),
     ]
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or (
-        "can't allocate memory" in str(error) or "out of memory" in str(error)
-    )
 
 
 def _advance_stack(runs: list[Run], first: int, last: int) -> list[Run]:

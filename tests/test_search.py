@@ -323,6 +323,55 @@ def test_a_failing_candidate_takes_nothing_with_it(chirp, bad):
         SirenSearchCV(small(), bad, cv=3, error_score="raise").fit(*chirp)
 
 
+@pytest.fixture
+def failing_training(monkeypatch):
+    """After the tenth update a network of omega_0=5.0 fails, alone and in a stack."""
+    train = skinr.stacks.train
+
+    def failing(stack, rows, objective, optimizer, rates, **kwargs):
+        if 5.0 in stack.omega_0 and len(rates) > 10:
+            raise RuntimeError("too large")
+        return train(stack, rows, objective, optimizer, rates, **kwargs)
+
+    monkeypatch.setattr(skinr.stacks, "train", failing)
+    monkeypatch.setattr(skinr.regressor, "train", failing)
+
+
+@pytest.mark.usefixtures("failing_training")
+@pytest.mark.parametrize("racing", [False, True])
+def test_a_candidate_that_fails_in_training_takes_nothing_with_it(chirp, racing):
+    grid = {"omega_0": [11.0, 11.5, 5.0, 12.0]}
+    search = SirenSearchCV(small(), grid, cv=3, racing=racing)
+    with pytest.warns(FitFailedWarning, match=r"3 fits failed[\s\S]*too large"):
+        results = search.fit(*chirp).cv_results_
+    with pytest.warns(FitFailedWarning, match="3 fits failed"):
+        reference = GridSearchCV(small(), grid, cv=3).fit(*chirp)
+    assert search.best_params_ == reference.best_params_
+    assert results["rank_test_score"][2] == 4
+    kept = results.pop("dropped", np.zeros(4, bool)) == 0
+    np.testing.assert_allclose(
+        results["mean_test_score"][kept],
+        reference.cv_results_["mean_test_score"][kept],
+        atol=1e-5,
+    )
+
+
+@pytest.mark.usefixtures("failing_training")
+@pytest.mark.parametrize("racing", [False, True])
+def test_all_candidates_fail_in_training(chirp, racing):
+    search = SirenSearchCV(small(), {"omega_0": [5.0]}, cv=3, racing=racing)
+    with pytest.raises(ValueError, match=r"All the 3 fits failed[\s\S]*too large"):
+        search.fit(*chirp)
+    with pytest.raises(RuntimeError, match="too large"):
+        search.set_params(error_score="raise").fit(*chirp)
+
+
+@pytest.mark.filterwarnings("error:Training diverged", "ignore:(.|\n)*2 fits failed")
+def test_a_warning_that_is_an_error_is_one_of_its_candidate(chirp):
+    search = SirenSearchCV(small(), {"learning_rate_init": [1e-3, 1.0]}, cv=2).fit(*chirp)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
+
+
 def test_errors_that_are_to_be_raised_are_raised_before_training(chirp, stacks):
     search = SirenSearchCV(small(), {"omega_0": [2.0, -1.0]}, cv=2, error_score="raise")
     with pytest.raises(ValueError, match="omega_0"):
