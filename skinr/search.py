@@ -32,10 +32,10 @@ from skinr.memory import kept
 from skinr.regressor import SirenRegressor
 from skinr.rehearsal import (
     Key,
+    Keys,
     Rehearsal,
     StandIn,
     final_step,
-    key_of,
     with_stand_in,
     without_stand_in,
 )
@@ -269,7 +269,8 @@ class SirenSearchCV(GridSearchCV):
             for candidate in candidates:
                 rehearsal.run(candidate, X, y, search.cv, params)
         outcomes = self._train(rehearsal.fits)
-        search.estimator = with_stand_in(self.estimator, partial(_look_up, outcomes, set(outcomes)))
+        look_up = partial(_look_up, outcomes, set(outcomes), Keys())
+        search.estimator = with_stand_in(self.estimator, look_up)
         search._trained = _Trained.collect(candidates, rehearsal.keys, outcomes)
         with parts_of_a_whole(), parallel_config(backend="sequential"):
             super(SirenSearchCV, search).fit(X, y, **params)
@@ -412,10 +413,14 @@ class _FixedSplits:
 
 
 def _look_up(
-    outcomes: dict[Key, Outcome], unused: set[Key], stand_in: StandIn, arguments: dict[str, Any]
+    outcomes: dict[Key, Outcome],
+    unused: set[Key],
+    keys: Keys,
+    stand_in: StandIn,
+    arguments: dict[str, Any],
 ) -> None:
     """Take up a fit that was done; one that was not, or failed, is done here."""
-    key = key_of(stand_in, arguments)
+    key = keys.next(stand_in, arguments)
     unused.discard(key)
     if unused and key not in outcomes:
         unused.clear()

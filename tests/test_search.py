@@ -436,6 +436,20 @@ def test_candidates_that_are_the_same_are_dropped_together(chirp):
     assert search.cv_results_["rank_test_score"].tolist() == [2, 1, 2]
 
 
+@pytest.mark.parametrize("racing", [False, True])
+def test_fits_without_a_random_state_are_each_on_their_own(chirp, stacks, racing):
+    states = [None, 0, np.random.RandomState(1), None, 0, np.random.RandomState(1)]
+    search = SirenSearchCV(small(max_iter=20), {"random_state": states}, cv=3, racing=racing)
+    scores = search.fit(*chirp).cv_results_["mean_test_score"]
+    assert stacks[0] == 3 * 4
+    assert scores[0] != scores[3]
+    np.testing.assert_array_equal(scores[[1, 2]], scores[[4, 5]])
+    reference = GridSearchCV(small(max_iter=20), {"random_state": states}, cv=3).fit(*chirp)
+    scores = reference.cv_results_["mean_test_score"]
+    assert scores[0] != scores[3]
+    np.testing.assert_array_equal(scores[[1, 2]], scores[[4, 5]])
+
+
 @pytest.mark.parametrize(
     "regressor",
     [small(solver="lm", max_iter=8), small(early_stopping=True)],
