@@ -11,7 +11,6 @@ from inspect import signature
 from typing import Any
 
 import joblib
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GridSearchCV
@@ -144,7 +143,7 @@ class Rehearsal:
         Which score counts where the scorer returns several.
     with_judges : bool
         Whether to record how each fit is scored, too.
-    error_score : "raise" or float, default=np.nan
+    error_score : "raise" or float
         "raise" lets out what fails here, unusable parameters of the regressor among it.
 
     Attributes
@@ -162,7 +161,7 @@ class Rehearsal:
         metric: Any,
         *,
         with_judges: bool,
-        error_score: float | str = np.nan,
+        error_score: float | str,
     ) -> None:
         self.fits: dict[Key, Fit] = {}
         self.keys: list[list[Key]] = []
