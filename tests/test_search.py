@@ -2,6 +2,7 @@ import os
 import pickle
 import signal
 from contextlib import suppress
+from time import sleep
 
 import joblib
 import numpy as np
@@ -134,6 +135,18 @@ def test_large_grids_make_several_groups(chirp, stacks, monkeypatch):
     monkeypatch.setattr(skinr.groups, "CPU_GROUP_SIZE", 7)
     SirenSearchCV(small(max_iter=20, device="cpu"), OMEGAS, cv=3).fit(*chirp)
     assert stacks == [6, 6]
+
+
+def test_the_time_of_a_fit_is_its_share_of_that_of_its_group(chirp, monkeypatch):
+    train = skinr.stacks.train
+
+    def slow(*args, **kwargs):
+        sleep(0.6)
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr(skinr.stacks, "train", slow)
+    search = SirenSearchCV(small(max_iter=1), {"omega_0": [2.0, 5.0]}, cv=3).fit(*chirp)
+    assert search.cv_results_["mean_fit_time"].min() >= 0.1
 
 
 @pytest.mark.parametrize("batch_size", ["auto", 20])
