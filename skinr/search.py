@@ -130,10 +130,10 @@ class SirenSearchCV(GridSearchCV):
 
     Notes
     -----
-    The scores are those of `GridSearchCV`, to the bit on the CPUs that this was tried on, where
-    the folds have equal numbers of rows and the candidates equal learning rates. Elsewhere float32
-    rounds differently, which training amplifies: to 1e-6 or so, but to 1e-2 where `omega_0` is so
-    high that the function oscillates between the rows.
+    The scores, after a race those of what it kept, are those of `GridSearchCV`: on some CPUs to
+    the bit, where the folds have equal numbers of rows and the candidates equal learning rates.
+    Elsewhere float32 rounds differently, which training amplifies: to 1e-6 or so, but to 1e-2
+    where `omega_0` is so high that the function oscillates between the rows.
 
     `GridSearchCV` can't cache the fits of its estimator; where a search is to be resumed, use
     `memory` here, also for fits that no stack does.
