@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
 import joblib
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from skinr.device import available_devices
 from skinr.regressor import SirenRegressor
@@ -95,6 +96,19 @@ class Fit(NamedTuple):
     arguments: dict[str, Any]
     candidate: int
     judge: Judge | None = None
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Leave the regressor without a fit where an error ends this context, and go on."""
+        try:
+            yield
+        except Exception:
+            self.regressor.__dict__ = vars(clone(self.regressor))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the regressor has been fitted."""
+        return hasattr(self.regressor, "network_")
 
     @property
     def goes_alone(self) -> bool:

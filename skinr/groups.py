@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from enum import Enum, auto
 from itertools import chain
 from math import ceil
 from time import perf_counter
@@ -102,7 +101,7 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
     outcomes : list of Outcome
     """
     start = perf_counter()
-    beginnings: dict[int, Run | Lone]
+    beginnings: dict[int, Run | None]
     if racing:
         beginnings, dropped = _begin_fold_by_fold(fits)
     else:
@@ -110,7 +109,7 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
         beginnings, dropped = dict(enumerate(begun)), set()
     by_shape = defaultdict(list)
     for run in beginnings.values():
-        if isinstance(run, Run):
+        if run is not None:
             by_shape[run.shape].append(run)
     for runs in by_shape.values():
         dropped |= train_runs(runs, racing=racing)
@@ -118,23 +117,15 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for index, fit in enumerate(fits):
         was_dropped, was_done = fit.candidate in dropped, index in beginnings
-        regressor = fit.regressor if was_done else outcomes[-1].regressor
-        if beginnings.get(index) is Lone.FAILED:
-            regressor = None
+        own = fit.regressor if fit.is_done else None
+        regressor = own if was_done else outcomes[-1].regressor
         outcomes.append(Outcome(regressor, seconds, was_dropped, was_done))
     return outcomes
 
 
-class Lone(Enum):
-    """What became of a fit that is not for a stack."""
-
-    DONE = auto()
-    FAILED = auto()
-
-
-def _begin_fold_by_fold(fits: Sequence[Fit]) -> tuple[dict[int, Run | Lone], set[int]]:
+def _begin_fold_by_fold(fits: Sequence[Fit]) -> tuple[dict[int, Run | None], set[int]]:
     """Begin the fits of a race, and say whose candidates have lost it before their last fold."""
-    beginnings: dict[int, Run | Lone] = {}
+    beginnings: dict[int, Run | None] = {}
     scores: dict[int, list[float]] = defaultdict(list)
     dropped: set[int] = set()
     for fold in _folds(fits):
@@ -143,7 +134,7 @@ def _begin_fold_by_fold(fits: Sequence[Fit]) -> tuple[dict[int, Run | Lone], set
         begun = map_in_threads(_begin, [fits[index] for index in left], fits[0].n_threads)
         beginnings.update(zip(left, begun, strict=True))
         for index in left:
-            if not isinstance(beginnings[index], Run):
+            if beginnings[index] is None:
                 scores[fits[index].candidate].append(score_of(fits[index]))
     return beginnings, dropped
 
@@ -158,13 +149,11 @@ def _folds(fits: Sequence[Fit]) -> list[list[int]]:
     return list(folds.values())
 
 
-def _begin(fit: Fit) -> Run | Lone:
+def _begin(fit: Fit) -> Run | None:
     """Prepare a fit, and do it if it is not for a stack."""
-    try:
+    with fit.attempt():
         run = Run.begin(fit)
         if not run.goes_alone:
             return run
         warn_of(fit.regressor._solve(run.problem), run.problem.rate, stacklevel=2)
-    except Exception:
-        return Lone.FAILED
-    return Lone.DONE
+    return None

@@ -25,7 +25,7 @@ PATIENCE = 2.0
 """Seconds within which a second signal ends more than one fit of many."""
 
 
-_end_of_whole: ContextVar[Event | None] = ContextVar("end_of_whole", default=None)
+_ends_of_wholes: ContextVar[tuple[Event, ...]] = ContextVar("ends_of_wholes", default=())
 _was_interrupted: ContextVar[Event | None] = ContextVar("was_interrupted", default=None)
 
 
@@ -56,14 +56,14 @@ def parts_of_a_whole() -> Iterator[None]:
     copy of it.
     """
     end = Event()
-    token = _end_of_whole.set(end)
+    token = _ends_of_wholes.set((*_ends_of_wholes.get(), end))
     try:
         yield
     except BaseException:
         end.set()
         raise
     finally:
-        _end_of_whole.reset(token)
+        _ends_of_wholes.reset(token)
 
 
 class Interruption:
@@ -85,13 +85,12 @@ class Interruption:
     def __init__(self, max_time: float | None = None) -> None:
         self._max_time = max_time
         self._sender: str | None = None
-        self._end_of_whole = _end_of_whole.get()
         self._restoring = ExitStack()
 
     def __enter__(self) -> Interruption:
         self._start = monotonic()
         gets_signals = parent_process() is None and current_thread() is main_thread()
-        if gets_signals and self._end_of_whole is None:
+        if gets_signals and not _ends_of_wholes.get():
             for number, default in DEFAULT_HANDLERS.items():
                 if signal.getsignal(number) == default:
                     signal.signal(number, self._request_stop)
@@ -111,7 +110,7 @@ class Interruption:
         """Why to stop, if there is a reason to; an error where nobody wants the fit any more."""
         if self._sender:
             return self._sender
-        if self._end_of_whole is not None and self._end_of_whole.is_set():
+        if any(end.is_set() for end in _ends_of_wholes.get()):
             raise CancelledError("Another part of the whole has failed.")
         if self._max_time is not None and monotonic() - self._start >= self._max_time:
             return f"max_time={self._max_time} seconds"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import cos, pi, sqrt
 from typing import NamedTuple
 
@@ -29,19 +28,6 @@ class AdamState(NamedTuple):
 
     tensors: dict[str, Tensor]
     n_updates: int
-
-    @classmethod
-    def join(cls, states: Sequence[AdamState]) -> AdamState:
-        """Put states of as many updates together, in a copy."""
-        tensors = {
-            name: torch.cat([state.tensors[name] for state in states]) for name in states[0].tensors
-        }
-        return cls(tensors, states[0].n_updates)
-
-    def take(self, k: int) -> AdamState:
-        """Return a copy of the state of network k."""
-        tensors = {name: part[k : k + 1].clone() for name, part in self.tensors.items()}
-        return AdamState(tensors, self.n_updates)
 
 
 class Adam:

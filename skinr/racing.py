@@ -27,6 +27,8 @@ def train_runs(runs: list[Run], *, racing: bool) -> set[int]:
     dropped: set[int] = set()
     for first, last in pairwise([*sorted(looks), max_iter]):
         runs = advance(runs, first, last)
+        if not runs:
+            break
         for run in runs:
             run.deliver()
         if last < max_iter:
@@ -35,7 +37,8 @@ def train_runs(runs: list[Run], *, racing: bool) -> set[int]:
             dropped |= before & losing
             runs = [run for run in runs if run.fit.candidate not in dropped]
     for run in runs:
-        warn_of(run.history, run.problem.rate, stacklevel=2)
+        with run.fit.attempt():
+            warn_of(run.history, run.problem.rate, stacklevel=2)
     return dropped
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from copy import copy
@@ -10,7 +11,6 @@ from inspect import signature
 from typing import Any
 
 import joblib
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GridSearchCV
@@ -20,8 +20,8 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from skinr.fits import Fit, Judge
 from skinr.regressor import SirenRegressor
 
-Key = tuple[str, str]
-"""Hashes of a regressor's parameters and of what it is to be fitted to."""
+Key = tuple[str, str, int]
+"""Hashes of a regressor's parameters and of what it is to be fitted to, and a number."""
 
 Arguments = dict[str, Any]
 
@@ -73,9 +73,18 @@ class StandIn(SirenRegressor):
 StandIn.__name__ = SirenRegressor.__name__  # what messages are about
 
 
-def key_of(regressor: SirenRegressor, arguments: Arguments) -> Key:
-    """Return what makes a fit the same as another."""
-    return joblib.hash(regressor.get_params(deep=False)), joblib.hash(arguments)
+class Keys:
+    """Tells which fits of a sequence are the same: of those without a random state no two are."""
+
+    def __init__(self) -> None:
+        self._n_before: Counter[tuple[str, str]] = Counter()
+
+    def next(self, regressor: SirenRegressor, arguments: Arguments) -> Key:
+        """Return what makes the next fit the same as another."""
+        key = joblib.hash(regressor.get_params(deep=False)), joblib.hash(arguments)
+        if regressor.random_state is None:
+            self._n_before[key] += 1
+        return *key, self._n_before[key]
 
 
 def final_step(estimator: BaseEstimator) -> BaseEstimator:
@@ -134,7 +143,7 @@ class Rehearsal:
         Which score counts where the scorer returns several.
     with_judges : bool
         Whether to record how each fit is scored, too.
-    error_score : "raise" or float, default=np.nan
+    error_score : "raise" or float
         "raise" lets out what fails here, unusable parameters of the regressor among it.
 
     Attributes
@@ -152,10 +161,11 @@ class Rehearsal:
         metric: Any,
         *,
         with_judges: bool,
-        error_score: float | str = np.nan,
+        error_score: float | str,
     ) -> None:
         self.fits: dict[Key, Fit] = {}
         self.keys: list[list[Key]] = []
+        self._keys = Keys()
         self._estimator = with_stand_in(estimator, self._record)
         self._scorer = scorer
         self._metric = metric
@@ -211,7 +221,7 @@ class Rehearsal:
     def _record(self, stand_in: StandIn, arguments: Arguments) -> None:
         if self._error_score == "raise":
             stand_in._validate_params()
-        self._last = key_of(stand_in, arguments)
+        self._last = self._keys.next(stand_in, arguments)
         self.keys[-1].append(self._last)
         if self._last not in self.fits:
             arguments = self._arguments.setdefault(self._last[1], arguments)

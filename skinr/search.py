@@ -32,10 +32,10 @@ from skinr.memory import kept
 from skinr.regressor import SirenRegressor
 from skinr.rehearsal import (
     Key,
+    Keys,
     Rehearsal,
     StandIn,
     final_step,
-    key_of,
     with_stand_in,
     without_stand_in,
 )
@@ -130,10 +130,10 @@ class SirenSearchCV(GridSearchCV):
 
     Notes
     -----
-    The scores are those of `GridSearchCV`, to the bit on the CPUs that this was tried on, where
-    the folds have equal numbers of rows and the candidates equal learning rates. Elsewhere float32
-    rounds differently, which training amplifies: to 1e-6 or so, but to 1e-2 where `omega_0` is so
-    high that the function oscillates between the rows.
+    The scores, after a race those of what it kept, are those of `GridSearchCV`: on some CPUs to
+    the bit, where the folds have equal numbers of rows and the candidates equal learning rates.
+    Elsewhere float32 rounds differently, which training amplifies: to 1e-6 or so, but to 1e-2
+    where `omega_0` is so high that the function oscillates between the rows.
 
     `GridSearchCV` can't cache the fits of its estimator; where a search is to be resumed, use
     `memory` here, also for fits that no stack does.
@@ -269,7 +269,8 @@ class SirenSearchCV(GridSearchCV):
             for candidate in candidates:
                 rehearsal.run(candidate, X, y, search.cv, params)
         outcomes = self._train(rehearsal.fits)
-        search.estimator = with_stand_in(self.estimator, partial(_look_up, outcomes, set(outcomes)))
+        look_up = partial(_look_up, outcomes, set(outcomes), Keys())
+        search.estimator = with_stand_in(self.estimator, look_up)
         search._trained = _Trained.collect(candidates, rehearsal.keys, outcomes)
         with parts_of_a_whole(), parallel_config(backend="sequential"):
             super(SirenSearchCV, search).fit(X, y, **params)
@@ -412,10 +413,14 @@ class _FixedSplits:
 
 
 def _look_up(
-    outcomes: dict[Key, Outcome], unused: set[Key], stand_in: StandIn, arguments: dict[str, Any]
+    outcomes: dict[Key, Outcome],
+    unused: set[Key],
+    keys: Keys,
+    stand_in: StandIn,
+    arguments: dict[str, Any],
 ) -> None:
     """Take up a fit that was done; one that was not, or failed, is done here."""
-    key = key_of(stand_in, arguments)
+    key = keys.next(stand_in, arguments)
     unused.discard(key)
     if unused and key not in outcomes:
         unused.clear()

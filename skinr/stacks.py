@@ -13,16 +13,17 @@ import torch
 from sklearn.utils import gen_batches
 from torch import Tensor
 
+from skinr.checkpoint import State
 from skinr.fits import Fit
 from skinr.interruption import Interruption
 from skinr.losses import Objective
 from skinr.network import SirenStack
-from skinr.optimizers import AdamState, learning_rates
+from skinr.optimizers import learning_rates
 from skinr.problem import Problem, prepare
 from skinr.rows import TrainingRows
 from skinr.stored_rows import StoredRows
 from skinr.threads import map_in_threads
-from skinr.training import STEP_BACK_FACTOR, History, Monitor, train
+from skinr.training import History, Monitor, train
 
 CACHE_BYTES = 2**23
 """Memory of a stack on a CPU: what stays in its caches, also where others use them too."""
@@ -47,17 +48,16 @@ class Run(NamedTuple):
     problem : Problem
     stack : SirenStack
         Its network, as a stack of one.
-    state : AdamState
-    generator_state : Tensor
-        Of the generator that draws the order of the rows.
+    state : dict of str to Tensor of shape (1, ...)
+        What its training goes on from, by the names that a checkpoint has. The step size is that
+        at a learning rate of `problem.rate`.
     history : History
     """
 
     fit: Fit
     problem: Problem
     stack: SirenStack
-    state: AdamState
-    generator_state: Tensor
+    state: dict[str, Tensor]
     history: History
 
     @classmethod
@@ -65,9 +65,9 @@ class Run(NamedTuple):
         """Validate and prepare a fit."""
         fit.regressor._validate_params()
         problem = prepare(fit.regressor, **fit.arguments, continued=False)
-        state = fit.regressor._adam(problem.stack, "adam").state
+        state = {"step_size": problem.stack.frequencies}
         history = History(np.empty((0, 1)), None, np.zeros(1), None)
-        return cls(fit, problem, problem.stack, state, problem.generators[0].get_state(), history)
+        return cls(fit, problem, problem.stack, state, history)
 
     @property
     def goes_alone(self) -> bool:
@@ -96,18 +96,16 @@ class Run(NamedTuple):
         )
         return n_numbers * self.stack.parameters.element_size()
 
-    @property
-    def rate(self) -> float:
-        """The highest learning rate that is left after the divergences so far."""
-        return float(self.problem.rate * STEP_BACK_FACTOR ** self.history.n_step_backs[0])
-
     def deliver(self) -> None:
         """Make the regressor the one that this run has come to."""
         self.fit.regressor._finish(self.stack, self.problem.units, self.history)
 
 
 def advance(runs: list[Run], first: int, last: int) -> list[Run]:
-    """Do the updates from `first` to `last`, in stacks that suit the memory and the threads."""
+    """Do the updates from `first` to `last`, in stacks that suit the memory and the threads.
+
+    Those that fail are not among the runs that are returned, and their regressors are not fitted.
+    """
     memory = _memory_of_a_stack(runs[0].stack.parameters.device)
     n_bytes = runs[0].n_bytes
     most = max(1, memory // n_bytes)
@@ -126,50 +124,76 @@ def _memory_of_a_stack(device: torch.device) -> int:
 
 
 def _advance_or_halve(runs: list[Run], first: int, last: int) -> list[Run]:
-    """Do updates as one stack, or as two where the memory does not suffice."""
+    """Do updates as one stack, or as two where that fails, as where the memory does not suffice."""
+    if len(runs) == 1:
+        with runs[0].fit.attempt():
+            return _advance_stack(runs, first, last)
+        return []
     try:
         return _advance_stack(runs, first, last)
-    except (RuntimeError, MemoryError) as error:
-        if len(runs) == 1 or not _is_out_of_memory(error):
-            raise
-    middle = len(runs) // 2
+    except Exception:
+        middle = len(runs) // 2
     return [
         *_advance_or_halve(runs[:middle], first, last),
         *_advance_or_halve(runs[middle:], first, last),
     ]
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or (
-        "can't allocate memory" in str(error) or "out of memory" in str(error)
-    )
-
-
 def _advance_stack(runs: list[Run], first: int, last: int) -> list[Run]:
     regressor = runs[0].fit.regressor
     batch_size = runs[0].problem.batch_size
     stack = SirenStack.join([run.stack for run in runs])
-    optimizer = regressor._adam(stack, "adam", AdamState.join([run.state for run in runs]))
-    peak = max(run.rate for run in runs)
-    generators = [torch.Generator().set_state(run.generator_state) for run in runs]
-    optimizer.slow_down(stack.parameters.new_tensor([run.rate / peak for run in runs]))
+    peak = max(run.problem.rate for run in runs)
+    shares = stack.parameters.new_tensor([[run.problem.rate / peak] for run in runs])
+    keeper = _StateKeeper([run.state for run in runs], shares, first)
     with Interruption() as interruption:
         history = train(
             stack,
             TrainingRows.join([run.problem.copied_rows for run in runs], batch_size),
             Objective(stack, regressor.loss, [run.fit.regressor.alpha for run in runs]),
-            optimizer,
-            learning_rates(regressor.learning_rate, peak, regressor.max_iter)[first:last],
+            regressor._adam(stack, "adam"),
+            learning_rates(regressor.learning_rate, peak, regressor.max_iter)[:last],
             batch_size=batch_size,
-            generators=generators,
-            monitor=Monitor(interruption=interruption),
+            generators=[run.problem.generators[0].clone_state() for run in runs],
+            monitor=Monitor(interruption=interruption, checkpoint=keeper),
         )
+    history.losses[:first] = np.hstack([run.history.losses for run in runs])
     return [
-        run._replace(
-            stack=stack.take(k),
-            state=optimizer.state.take(k),
-            generator_state=generators[k].get_state(),
-            history=run.history.extend(history.take(k)),
-        )
+        run._replace(stack=stack.take(k), state=keeper.states[k], history=history.take(k))
         for k, run in enumerate(runs)
     ]
+
+
+class _StateKeeper:
+    """Has a stack go on from the states of its runs, and takes them up after the last update.
+
+    Parameters
+    ----------
+    states : list of K dict
+    shares : Tensor of shape (K, 1)
+        The learning rate of each run over that of the stack.
+    n_iter : int
+        Updates that the states have behind them.
+    """
+
+    def __init__(self, states: list[dict[str, Tensor]], shares: Tensor, n_iter: int) -> None:
+        self.states = states
+        self._shares = shares
+        self._n_iter = n_iter
+
+    def restore(self, state: State) -> int:
+        for name in self.states[0]:
+            state[name].copy_(torch.cat([own[name] for own in self.states]))
+        state["step_size"].mul_(self._shares)
+        return self._n_iter
+
+    def is_due(self) -> bool:
+        return False
+
+    def write(self, n_iter: int, state: State) -> None:
+        parts = {name: part.clone() for name, part in state.items() if name != "losses"}
+        parts["step_size"] /= self._shares
+        self.states = [
+            {name: part[k : k + 1] for name, part in parts.items()}
+            for k in range(len(self._shares))
+        ]

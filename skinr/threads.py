@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
+from threading import Lock, Thread
 from typing import TypeVar
 
 import torch
@@ -14,6 +15,8 @@ from skinr.interruption import parts_of_a_whole
 
 MOST_THREADS = 4
 """Of Python, which runs one at a time between torch's operations."""
+
+_SHARING = Lock()
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -47,20 +50,32 @@ def map_in_threads(
     if n_threads <= 1:
         with parts_of_a_whole():
             return [function(item) for item in items]
-    config, n_torch_threads = get_config(), torch.get_num_threads()
-    is_grad_enabled = torch.is_grad_enabled()
+    config, is_grad_enabled = get_config(), torch.is_grad_enabled()
 
     def apply(item: Item) -> Result:
         with config_context(**config), torch.set_grad_enabled(is_grad_enabled):
             return function(item)
 
-    pool = ThreadPoolExecutor(
-        n_threads, initializer=torch.set_num_threads, initargs=(n_torch_threads // n_threads,)
-    )
+    share = max(1, torch.get_num_threads() // n_threads)
+    pool = ThreadPoolExecutor(n_threads, initializer=_take_share, initargs=(share,))
     try:
         with parts_of_a_whole():
             tasks = [pool.submit(copy_context().run, apply, item) for item in items]
+            for task in as_completed(tasks):
+                task.result()
             return [task.result() for task in tasks]
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(n_torch_threads)
+
+
+def _take_share(n_threads: int) -> None:
+    """Set how many threads of torch this thread has, which has just begun.
+
+    Torch gives as many to each thread that begins later, until another one sets what was usual.
+    """
+    with _SHARING:
+        usual = torch.get_num_threads()
+        torch.set_num_threads(n_threads)
+        another = Thread(target=torch.set_num_threads, args=(usual,))
+        another.start()
+        another.join()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import nan
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from skinr.checkpoint import Checkpoint
+from skinr.checkpoint import State
 from skinr.interruption import Interruption
 from skinr.losses import Objective
 from skinr.network import SirenStack
@@ -60,15 +60,6 @@ class History(NamedTuple):
             None if scores is None else scores[:, k : k + 1],
             self.n_step_backs[k : k + 1],
             self.interruption,
-        )
-
-    def extend(self, later: History) -> History:
-        """Return the history of a fit that went on, without validation scores."""
-        return History(
-            np.concatenate([self.losses, later.losses]),
-            None,
-            self.n_step_backs + later.n_step_backs,
-            later.interruption,
         )
 
 
@@ -220,6 +211,19 @@ class EarlyStopping:
         return (1 - error / torch.where(varies, spread, total[:, 0])).mean(dim=1)
 
 
+class Keeper(Protocol):
+    """What keeps the state of a fit, from which it goes on to the same bits, as a Checkpoint."""
+
+    def restore(self, state: State) -> int:
+        """Put what is kept into tensors, and return how many updates that has behind it."""
+
+    def is_due(self) -> bool:
+        """Return whether to write before the last update."""
+
+    def write(self, n_iter: int, state: State) -> None:
+        """Keep the state after `n_iter` updates."""
+
+
 class Monitor(NamedTuple):
     """Who looks at a running fit.
 
@@ -229,13 +233,13 @@ class Monitor(NamedTuple):
         Called every `CHECK_INTERVAL` updates with their number and the K losses of the last one.
     stopping : EarlyStopping, optional
     interruption : Interruption, optional
-    checkpoint : Checkpoint, optional
+    checkpoint : Keeper, optional
     """
 
     progress: Callable[[int, Tensor], None] | None = None
     stopping: EarlyStopping | None = None
     interruption: Interruption | None = None
-    checkpoint: Checkpoint | None = None
+    checkpoint: Keeper | None = None
 
     def restore(self, state: dict[str, Tensor]) -> int:
         """Take a state up from a checkpoint, and return how many updates it has behind it."""

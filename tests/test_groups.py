@@ -86,18 +86,12 @@ def test_out_of_memory_halves_the_stack_and_goes_on(chirp, attempts, error, batc
         )
 
 
-def test_one_network_that_is_too_large_is_an_error(chirp, attempts):
-    attempts.limit, attempts.error = 0, MemoryError()
-    with pytest.raises(MemoryError):
-        fit_group(make_fits(2, chirp))
-    assert attempts == [4, 2, 1]
-
-
-def test_other_errors_are_not_taken_for_a_lack_of_memory(chirp, attempts):
-    attempts.limit, attempts.error = 0, RuntimeError("something else")
-    with pytest.raises(RuntimeError, match="something else"):
-        fit_group(make_fits(2, chirp))
-    assert attempts == [4]
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("something else")])
+def test_what_fails_alone_is_left_without_a_fit(chirp, attempts, error):
+    attempts.limit, attempts.error = 0, error
+    outcomes = fit_group(make_fits(2, chirp))
+    assert attempts == [4, 2, 1, 1, 2, 1, 1]
+    assert [outcome.regressor for outcome in outcomes] == 4 * [None]
 
 
 def test_stacks_are_divided_to_fit_the_memory(chirp, attempts, monkeypatch):

@@ -1,6 +1,11 @@
+from concurrent.futures import CancelledError
+from threading import Barrier
+from time import sleep
+
 import pytest
 import torch
 
+import skinr.members
 from skinr.descent import descend
 from skinr.interruption import Interruption
 from skinr.jet_rows import JetRows
@@ -68,3 +73,27 @@ def test_no_member_begins_after_an_interruption():
         fits, reason = fit_members([member], [rows], first, 100, monitor)
     assert (fits, reason) == ([], "max_time=0.0 seconds")
     assert torch.equal(member.parameters, before)
+
+
+def test_a_member_that_fails_ends_the_others(monkeypatch):
+    rows = rows_of((5 * X).sin())
+    first, all_run, ended_by = first_fit(rows), Barrier(2, timeout=20), []
+
+    def descend(fit, max_iter, monitor):
+        all_run.wait()
+        if not fit.stack.parameters.any():
+            raise ValueError("bad")
+        try:
+            while not monitor.interrupted_by:
+                sleep(0.01)
+        except CancelledError as error:
+            ended_by.append(str(error))
+            raise
+
+    monkeypatch.setattr(skinr.members, "descend", descend)
+    monkeypatch.setattr(skinr.members, "count_threads", lambda: 2)
+    good, bad = network(1), network(2)
+    bad.parameters.zero_()
+    with Interruption(max_time=10.0) as interruption, pytest.raises(ValueError, match="bad"):
+        fit_members([good, bad], [rows, rows], first, 1, Monitor(interruption=interruption))
+    assert ended_by == ["Another part of the whole has failed."]

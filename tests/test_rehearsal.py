@@ -21,7 +21,8 @@ def no_training(monkeypatch):
 
 
 def rehearse(estimator, candidates, table, *, with_judges=False):
-    rehearsal = Rehearsal(estimator, get_scorer("r2"), True, with_judges=with_judges)
+    options = {"with_judges": with_judges, "error_score": np.nan}
+    rehearsal = Rehearsal(estimator, get_scorer("r2"), True, **options)
     for candidate in candidates:
         rehearsal.run(candidate, *table, KFold(3), {})
     return rehearsal

@@ -2,6 +2,7 @@ import os
 import pickle
 import signal
 from contextlib import suppress
+from time import sleep
 
 import joblib
 import numpy as np
@@ -134,6 +135,18 @@ def test_large_grids_make_several_groups(chirp, stacks, monkeypatch):
     monkeypatch.setattr(skinr.groups, "CPU_GROUP_SIZE", 7)
     SirenSearchCV(small(max_iter=20, device="cpu"), OMEGAS, cv=3).fit(*chirp)
     assert stacks == [6, 6]
+
+
+def test_the_time_of_a_fit_is_its_share_of_that_of_its_group(chirp, monkeypatch):
+    train = skinr.stacks.train
+
+    def slow(*args, **kwargs):
+        sleep(0.6)
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr(skinr.stacks, "train", slow)
+    search = SirenSearchCV(small(max_iter=1), {"omega_0": [2.0, 5.0]}, cv=3).fit(*chirp)
+    assert search.cv_results_["mean_fit_time"].min() >= 0.1
 
 
 @pytest.mark.parametrize("batch_size", ["auto", 20])
@@ -323,6 +336,55 @@ def test_a_failing_candidate_takes_nothing_with_it(chirp, bad):
         SirenSearchCV(small(), bad, cv=3, error_score="raise").fit(*chirp)
 
 
+@pytest.fixture
+def failing_training(monkeypatch):
+    """After the tenth update a network of omega_0=5.0 fails, alone and in a stack."""
+    train = skinr.stacks.train
+
+    def failing(stack, rows, objective, optimizer, rates, **kwargs):
+        if 5.0 in stack.omega_0 and len(rates) > 10:
+            raise RuntimeError("too large")
+        return train(stack, rows, objective, optimizer, rates, **kwargs)
+
+    monkeypatch.setattr(skinr.stacks, "train", failing)
+    monkeypatch.setattr(skinr.regressor, "train", failing)
+
+
+@pytest.mark.usefixtures("failing_training")
+@pytest.mark.parametrize("racing", [False, True])
+def test_a_candidate_that_fails_in_training_takes_nothing_with_it(chirp, racing):
+    grid = {"omega_0": [11.0, 11.5, 5.0, 12.0]}
+    search = SirenSearchCV(small(), grid, cv=3, racing=racing)
+    with pytest.warns(FitFailedWarning, match=r"3 fits failed[\s\S]*too large"):
+        results = search.fit(*chirp).cv_results_
+    with pytest.warns(FitFailedWarning, match="3 fits failed"):
+        reference = GridSearchCV(small(), grid, cv=3).fit(*chirp)
+    assert search.best_params_ == reference.best_params_
+    assert results["rank_test_score"][2] == 4
+    kept = results.pop("dropped", np.zeros(4, bool)) == 0
+    np.testing.assert_allclose(
+        results["mean_test_score"][kept],
+        reference.cv_results_["mean_test_score"][kept],
+        atol=1e-5,
+    )
+
+
+@pytest.mark.usefixtures("failing_training")
+@pytest.mark.parametrize("racing", [False, True])
+def test_all_candidates_fail_in_training(chirp, racing):
+    search = SirenSearchCV(small(), {"omega_0": [5.0]}, cv=3, racing=racing)
+    with pytest.raises(ValueError, match=r"All the 3 fits failed[\s\S]*too large"):
+        search.fit(*chirp)
+    with pytest.raises(RuntimeError, match="too large"):
+        search.set_params(error_score="raise").fit(*chirp)
+
+
+@pytest.mark.filterwarnings("error:Training diverged", "ignore:(.|\n)*2 fits failed")
+def test_a_warning_that_is_an_error_is_one_of_its_candidate(chirp):
+    search = SirenSearchCV(small(), {"learning_rate_init": [1e-3, 1.0]}, cv=2).fit(*chirp)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
+
+
 def test_errors_that_are_to_be_raised_are_raised_before_training(chirp, stacks):
     search = SirenSearchCV(small(), {"omega_0": [2.0, -1.0]}, cv=2, error_score="raise")
     with pytest.raises(ValueError, match="omega_0"):
@@ -346,9 +408,10 @@ def test_all_candidates_fail(chirp):
         SirenSearchCV(small(), {"omega_0": [-1.0, -2.0]}, cv=3).fit(*chirp)
 
 
-def test_racing_keeps_the_choice_and_says_what_it_dropped(chirp, stacks):
+@pytest.mark.parametrize("batch_size", ["auto", 50])
+def test_racing_keeps_the_choice_and_says_what_it_dropped(chirp, stacks, batch_size):
     grid = {"omega_0": [0.01, 1.0, 5.0, 10.0, 50.0, 200.0]}
-    regressor = small(max_iter=400)
+    regressor = small(max_iter=400, batch_size=batch_size)
     search = SirenSearchCV(regressor, grid, cv=3, racing=True).fit(*chirp)
     reference = GridSearchCV(regressor, grid, cv=3).fit(*chirp)
     assert search.best_params_ == reference.best_params_
@@ -362,8 +425,21 @@ def test_racing_keeps_the_choice_and_says_what_it_dropped(chirp, stacks):
     np.testing.assert_allclose(
         search.cv_results_["mean_test_score"][~dropped],
         reference.cv_results_["mean_test_score"][~dropped],
-        atol=1e-3,
+        atol=1e-5,
     )
+
+
+@pytest.mark.filterwarnings("ignore:Training diverged")
+@pytest.mark.parametrize("batch_size", ["auto", 50])
+@pytest.mark.parametrize("learning_rate_init", [1e-2, 1.0], ids=["converges", "diverges"])
+def test_a_race_looks_on_and_changes_nothing(chirp, stacks, batch_size, learning_rate_init):
+    regressor = small(batch_size=batch_size, learning_rate_init=learning_rate_init)
+    scores = []
+    for racing in (False, True):
+        search = SirenSearchCV(regressor, {"alpha": [0.0]}, cv=3, racing=racing, refit=False)
+        scores.append(search.fit(*chirp).cv_results_["mean_test_score"])
+    assert len(stacks) == 1 + 10
+    np.testing.assert_array_equal(*scores)
 
 
 def test_candidates_that_are_the_same_are_dropped_together(chirp):
@@ -371,6 +447,20 @@ def test_candidates_that_are_the_same_are_dropped_together(chirp):
     search = SirenSearchCV(small(max_iter=400), grid, cv=3, racing=True).fit(*chirp)
     assert search.cv_results_["dropped"].tolist() == [True, False, True]
     assert search.cv_results_["rank_test_score"].tolist() == [2, 1, 2]
+
+
+@pytest.mark.parametrize("racing", [False, True])
+def test_fits_without_a_random_state_are_each_on_their_own(chirp, stacks, racing):
+    states = [None, 0, np.random.RandomState(1), None, 0, np.random.RandomState(1)]
+    search = SirenSearchCV(small(max_iter=20), {"random_state": states}, cv=3, racing=racing)
+    scores = search.fit(*chirp).cv_results_["mean_test_score"]
+    assert stacks[0] == 3 * 4
+    assert scores[0] != scores[3]
+    np.testing.assert_array_equal(scores[[1, 2]], scores[[4, 5]])
+    reference = GridSearchCV(small(max_iter=20), {"random_state": states}, cv=3).fit(*chirp)
+    scores = reference.cv_results_["mean_test_score"]
+    assert scores[0] != scores[3]
+    np.testing.assert_array_equal(scores[[1, 2]], scores[[4, 5]])
 
 
 @pytest.mark.parametrize(

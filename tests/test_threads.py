@@ -1,7 +1,8 @@
 """Independent fits side by side, in threads that share torch's."""
 
 import threading
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from itertools import chain
 from time import monotonic, sleep
 
 import numpy as np
@@ -45,6 +46,31 @@ def test_results_keep_their_order_and_threads_are_shared(n_threads, n_each):
     assert len(set(idents)) == n_threads
 
 
+@pytest.mark.parametrize(("depth", "n_each"), [(1, 2), (2, 1)], ids=["one map", "maps in a map"])
+def test_a_thread_that_begins_meanwhile_has_no_share(depth, n_each):
+    all_run = threading.Barrier(2**depth, timeout=20)
+
+    def count_elsewhere():
+        with ThreadPoolExecutor(1) as another:
+            return another.submit(torch.get_num_threads).result()
+
+    def work(level):
+        if level > 0:
+            return list(chain(*map_in_threads(work, 2 * [level - 1], 2)))
+        all_run.wait()
+        return [(torch.get_num_threads(), count_elsewhere())]
+
+    assert work(depth) == 2**depth * [(n_each, 4)]
+    assert count_elsewhere() == 4
+
+
+def test_more_threads_than_torch_has_have_one_each():
+    torch.set_num_threads(1)
+    shares = map_in_threads(lambda _: torch.get_num_threads(), range(2), 2)
+    torch.set_num_threads(4)
+    assert shares == [1, 1]
+
+
 def test_threads_are_few_where_cores_are_many():
     torch.set_num_threads(64)
     assert count_threads() == MOST_THREADS
@@ -59,7 +85,7 @@ def test_the_configuration_of_scikit_learn_holds_in_threads(n_threads):
 
 
 def run_until_the_end():
-    with Interruption() as interruption:
+    with Interruption(max_time=10.0) as interruption:
         while interruption.reason is None:
             sleep(0.01)
 
@@ -81,6 +107,27 @@ def test_an_error_ends_what_runs_and_nothing_more_begins(n_threads):
         map_in_threads(work, range(20), n_threads)
     assert sorted(ended) == sorted(begun[1:])
     assert n_threads <= len(begun) <= n_threads + 1
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_an_error_ends_what_began_before_it(is_nested):
+    all_run, ended = threading.Barrier(3 if is_nested else 2, timeout=20), []
+
+    def run(_):
+        all_run.wait()
+        with pytest.raises(CancelledError):
+            run_until_the_end()
+        ended.append(True)
+
+    def work(item):
+        if item == 1:
+            all_run.wait()
+            raise ValueError("bad")
+        map_in_threads(run, range(all_run.parties - 1), 2)
+
+    with pytest.raises(ValueError, match="bad"):
+        map_in_threads(work, range(2), 2)
+    assert ended == [True] * (all_run.parties - 1)
 
 
 def search(table, regressor, **parameters):
