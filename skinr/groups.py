@@ -13,7 +13,8 @@ from sklearn.utils import gen_batches
 
 from skinr.fits import Fit
 from skinr.racing import score_of, train_runs, worse_half
-from skinr.regressor import SirenRegressor, warn_of
+from skinr.regressor import SirenRegressor
+from skinr.solve import warn_of
 from skinr.stacks import Run
 from skinr.threads import map_in_threads
 

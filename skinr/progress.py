@@ -9,9 +9,12 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
+Progress = Callable[[int, Tensor], None]
+"""Takes the number of updates done and the losses of the last one."""
+
 
 @contextmanager
-def progress_bar(max_iter: int, verbose: bool) -> Iterator[Callable[[int, Tensor], None] | None]:
+def progress_bar(max_iter: int, verbose: bool) -> Iterator[Progress | None]:
     """Show updates, loss and time left while the context lasts, where somebody looks on.
 
     Parameters
@@ -23,8 +26,7 @@ def progress_bar(max_iter: int, verbose: bool) -> Iterator[Callable[[int, Tensor
 
     Yields
     ------
-    progress : callable or None
-        Takes the number of updates done and the losses of the last one.
+    progress : Progress or None
     """
     is_watched = sys.stderr.isatty() or "ipykernel" in sys.modules
     if not (verbose and is_watched):
@@ -36,7 +38,7 @@ def progress_bar(max_iter: int, verbose: bool) -> Iterator[Callable[[int, Tensor
         warnings.warn(
             "verbose=True shows a progress bar with tqdm, which is not installed; "
             "pip install 'skinr[progress]' brings it. The fit goes on without.",
-            stacklevel=6,
+            stacklevel=7,
         )
         yield None
         return

@@ -9,7 +9,7 @@ from math import inf
 import numpy as np
 
 from skinr.fits import Fit
-from skinr.regressor import warn_of
+from skinr.solve import warn_of
 from skinr.stacks import Run, advance
 from skinr.training import CHECK_INTERVAL
 

@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from math import ceil
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, ClassVar, Literal, overload
 
-import joblib
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skinr.checkpoint import Checkpoint
 from skinr.derivatives import TORCH_DTYPES, DerivativesMixin
-from skinr.device import resolve_device
-from skinr.eigenbasis import Eigenbasis
 from skinr.ensemble import mean_of_members, members_of, to_network, to_stack
-from skinr.error_bars import ErrorBarsMixin, noise_of_stream, noise_of_unseen
+from skinr.error_bars import ErrorBarsMixin
 from skinr.features import features_kept_on_error
-from skinr.few_rows import begin_with_few
-from skinr.interruption import Interruption, note_interruption
-from skinr.jet_rows import JetRows
 from skinr.losses import LOSSES
-from skinr.model_files import FittedState, to_plain
+from skinr.model_files import FittedState
 from skinr.network import SirenStack
-from skinr.optimizers import Adam, AdamState, learning_rates
+from skinr.optimizers import AdamState
 from skinr.passes import evaluate
 from skinr.persistence import PersistenceMixin
-from skinr.posterior import fit_posterior
-from skinr.problem import Problem, prepare, refined
-from skinr.progress import progress_bar
-from skinr.rows import Table, to_tensor
-from skinr.scaling import CHUNK_SIZE, Units
-from skinr.targets import Layout, constant_from_rows
-from skinr.training import EarlyStopping, History, Monitor, train
-
-RUN_PARAMETERS = {"checkpoint", "device", "max_time", "verbose"}
-"""Parameters that say how a fit is run, not what it is."""
+from skinr.problem import Problem, prepare
+from skinr.rows import to_tensor
+from skinr.scaling import CHUNK_SIZE
+from skinr.solve import Solution, go_through, solve, warn_of
+from skinr.training import History
 
 LARGEST = 1e30
 """Value of a parameter that float32 can compute with."""
@@ -534,8 +519,13 @@ class SirenRegressor(
             problem = prepare(
                 self, X, y, sample_weight, gradient, laplacian, continued=continued, is_piece=True
             )
-            history = self._go_through(problem)
-        warn_of(history, problem.rate, stacklevel=3)
+            earlier = vars(self) if continued else {}
+            solution, state = go_through(
+                self, problem, earlier.get("_adam_state"), earlier.get("noise_")
+            )
+        self._adam_state = state
+        self._finish(solution, earlier.get("loss_curve_", ()))
+        warn_of(solution.history, problem.rate, stacklevel=3)
         return self
 
     @overload
@@ -669,78 +659,12 @@ class SirenRegressor(
         tags.target_tags.multi_output = True
         return tags
 
-    def _go_through(self, piece: Problem) -> History:
-        """Go once through a piece of a stream."""
-        curve = getattr(self, "loss_curve_", np.empty(0))
-        optimizer = self._adam(piece.stack, piece.solver, getattr(self, "_adam_state", None))
-        with Interruption() as interruption:
-            history = train(
-                piece.stack,
-                piece.rows,
-                piece.objective,
-                optimizer,
-                [piece.rate] * ceil(piece.rows.n_rows / piece.batch_size),
-                batch_size=piece.batch_size,
-                generators=piece.generators,
-                monitor=Monitor(interruption=interruption),
-            )
-        self._adam_state = optimizer.state
-        earlier = getattr(self, "noise_", None) if piece.continued else None
-        self._finish(piece.stack, piece.units, history, _noise_of(piece, earlier), curve)
-        return history
-
     def _solve(self, problem: Problem) -> History:
-        """Fit a problem, by the solver that it is for."""
-        layout, units = problem.layout, problem.units
-        with (
-            progress_bar(self.max_iter, bool(self.verbose)) as progress,
-            Interruption(self.max_time) as interruption,
-        ):
-            if problem.solver == "lm":
-                monitor = Monitor(progress, interruption=interruption)
-                fitted, history, noise = fit_posterior(
-                    problem.stack,
-                    _stages(problem),
-                    self.max_iter,
-                    monitor,
-                    problem.generators,
-                    continued=problem.continued,
-                )
-                noise = None if noise is None else noise * units.y.scale
-                stack = fitted.to(resolve_device(self.device), torch.float32)
-            else:
-                checkpoint = self._checkpoint(problem)
-                if problem.candidates is not None:
-                    problem = self._begin(problem, problem.candidates, interruption)
-                    if interruption.reason:
-                        checkpoint = None  # it would go on from another beginning
-                stack, stopping = problem.stack, self._early_stopping(problem)
-                history = train(
-                    stack,
-                    problem.rows,
-                    problem.objective,
-                    self._adam(stack, problem.solver),
-                    learning_rates(self.learning_rate, problem.rate, self.max_iter),
-                    batch_size=problem.batch_size,
-                    generators=problem.generators,
-                    monitor=Monitor(progress, stopping, interruption, checkpoint),
-                )
-                noise = _noise_of(problem)
-        if layout.has_derivatives:
-            units = _settle_constant(stack, units, problem.table, layout)
+        """Fit a problem, and become what it comes to."""
+        solution = solve(self, problem)
         self._adam_state = None
-        self._finish(stack, units, history, noise)
-        return history
-
-    def _begin(
-        self, problem: Problem, candidates: SirenStack, interruption: Interruption
-    ) -> Problem:
-        """Begin with a few rows, where they explain the table."""
-        rows, n_members = problem.copied_rows, len(problem.stack)
-        tables = (problem.objective.jet_rows(rows.of_network(k)) for k in range(n_members))
-        monitor = Monitor(interruption=interruption)
-        few = begin_with_few(candidates, n_members, tables, self.max_iter, monitor)
-        return refined(self, problem, few) if few else problem
+        self._finish(solution)
+        return solution.history
 
     def _validate_coordinates(self, X: ArrayLike) -> Values:
         check_is_fitted(self)
@@ -771,57 +695,17 @@ class SirenRegressor(
         assert results is not None
         return results
 
-    def _early_stopping(self, problem: Problem) -> EarlyStopping | None:
-        if problem.held_out is None:
-            return None
-        return EarlyStopping(
-            problem.stack,
-            problem.held_out,
-            problem.objective,
-            n_iter_no_change=self.n_iter_no_change,
-            tol=self.tol,
-            batch_size=problem.batch_size,
-            max_iter=self.max_iter,
-        )
-
-    def _checkpoint(self, problem: Problem) -> Checkpoint | None:
-        if self.checkpoint is None or problem.solver == "lm":
-            return None
-        if not isinstance(self.random_state, Integral):
-            raise ValueError(
-                "checkpoint needs an integer random_state, so that a fit started again draws the "
-                f"same numbers; random_state={self.random_state!r} given."
-            )
-        parameters = {
-            name: to_plain(name, value)
-            for name, value in self.get_params(deep=False).items()
-            if name not in RUN_PARAMETERS
-        }
-        weights = problem.stack.parameters.numpy(force=True)
-        table = [_hash(part) for part in problem.table if part is not None]
-        return Checkpoint(self.checkpoint, joblib.hash([parameters, table, weights]))
-
-    def _adam(self, stack: SirenStack, solver: str, state: AdamState | None = None) -> Adam:
-        basis = Eigenbasis(stack) if solver == "soap" else None
-        return Adam(stack, beta_1=self.beta_1, beta_2=self.beta_2, basis=basis, state=state)
-
-    def _finish(
-        self,
-        stack: SirenStack,
-        units: Units,
-        history: History,
-        noise: NDArray[np.float64] | None = None,
-        earlier_losses: ArrayLike = (),
-    ) -> None:
+    def _finish(self, solution: Solution, earlier_losses: ArrayLike = ()) -> None:
         """Set the fitted attributes."""
+        history = solution.history
         scores = history.validation_scores
         self._set_fitted(
             FittedState(
-                network=to_network(stack),
-                units=units,
+                network=to_network(solution.stack),
+                units=solution.units,
                 losses=np.concatenate([earlier_losses, history.losses.mean(axis=1)]),
                 validation_scores=None if scores is None else scores.mean(axis=1),
-                noise=noise,
+                noise=solution.noise,
             )
         )
 
@@ -842,75 +726,3 @@ class SirenRegressor(
         self.n_parameters_ = len(members_of(network)) * network.architecture.n_parameters
         self.n_outputs_ = network.architecture.n_outputs
         self.device_ = next(network.parameters()).device
-
-
-def warn_of(history: History, rate: float, *, stacklevel: int) -> None:
-    """Warn of a divergence or an interruption, of which it tells those who watch for it too.
-
-    Parameters
-    ----------
-    history : History
-    rate : float
-        The highest learning rate.
-    stacklevel : int
-        As of `warnings.warn`, called from where this is.
-    """
-    if history.interruption:
-        note_interruption()
-        warnings.warn(
-            f"The fit ended after {len(history.losses)} updates, by {history.interruption}, and "
-            "keeps what it has learned.",
-            ConvergenceWarning,
-            stacklevel=stacklevel + 1,
-        )
-    n_step_backs = int(history.n_step_backs.sum())
-    if n_step_backs:
-        warnings.warn(
-            f"Training diverged {n_step_backs} times at a learning rate of up to {rate:.3g} and "
-            "went on from its last good state at a tenth of the rate each time. Set a lower "
-            "learning_rate_init.",
-            ConvergenceWarning,
-            stacklevel=stacklevel + 1,
-        )
-
-
-def _stages(problem: Problem) -> list[JetRows]:
-    """Return what least squares fit: values that a Laplacian implies, then what is known alone."""
-    rows, stages = problem.copied_rows, []
-    if rows.implied is not None and rows.implied.any() and "gradient" not in problem.layout.kinds:
-        stages.append(problem.objective.jet_rows(rows))
-    rows.forget_implied()
-    stages.append(problem.objective.jet_rows(rows))
-    return [stage.without_empty() for stage in stages]
-
-
-def _hash(part: NDArray[Any]) -> list[str]:
-    """Return the hashes of the chunks of an array, which need not fit into memory."""
-    return [joblib.hash(part[chunk]) for chunk in gen_batches(len(part), CHUNK_SIZE)]
-
-
-def _noise_of(
-    problem: Problem, earlier: NDArray[np.float64] | None = None
-) -> NDArray[np.float64] | None:
-    """Return the noise of the values, where there is an ensemble that shows it.
-
-    `earlier` is what pieces of a stream have shown before.
-    """
-    if len(problem.stack) == 1:
-        return None
-    if problem.unseen is None:
-        return np.zeros(problem.layout.n_outputs) if earlier is None else earlier
-    scale = problem.units.y.scale
-    if earlier is None:
-        return noise_of_unseen(problem.stack, problem.unseen) * scale
-    before = earlier / np.where(scale > 0, scale, np.inf)
-    return noise_of_stream(before, problem.stack, problem.unseen) * scale
-
-
-def _settle_constant(stack: SirenStack, units: Units, table: Table, layout: Layout) -> Units:
-    """Shift the values by what derivatives leave open."""
-    device, dtype = stack.parameters.device, stack.parameters.dtype
-    coordinates = to_tensor(table.X, units.X, device, dtype)[None]
-    predictions = units.y.restore(mean_of_members(evaluate(stack, coordinates)).cpu().numpy())
-    constant = constant_from_rows(predictions, table, layout)
-    return units._replace(y=units.y._replace(center=units.y.center + constant))

@@ -21,6 +21,7 @@ from skinr.network import SirenStack
 from skinr.optimizers import learning_rates
 from skinr.problem import Problem, prepare
 from skinr.rows import TrainingRows
+from skinr.solve import Solution, make_optimizer
 from skinr.stored_rows import StoredRows
 from skinr.threads import map_in_threads
 from skinr.training import History, Monitor, train
@@ -98,7 +99,7 @@ class Run(NamedTuple):
 
     def deliver(self) -> None:
         """Make the regressor the one that this run has come to."""
-        self.fit.regressor._finish(self.stack, self.problem.units, self.history)
+        self.fit.regressor._finish(Solution(self.stack, self.problem.units, self.history))
 
 
 def advance(runs: list[Run], first: int, last: int) -> list[Run]:
@@ -151,7 +152,7 @@ def _advance_stack(runs: list[Run], first: int, last: int) -> list[Run]:
             stack,
             TrainingRows.join([run.problem.copied_rows for run in runs], batch_size),
             Objective(stack, regressor.loss, [run.fit.regressor.alpha for run in runs]),
-            regressor._adam(stack, "adam"),
+            make_optimizer(regressor, stack, "adam"),
             learning_rates(regressor.learning_rate, peak, regressor.max_iter)[:last],
             batch_size=batch_size,
             generators=[run.problem.generators[0].clone_state() for run in runs],

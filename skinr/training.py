@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import nan
 from typing import NamedTuple, Protocol
 
@@ -16,6 +16,7 @@ from skinr.interruption import Interruption
 from skinr.losses import Objective
 from skinr.network import SirenStack
 from skinr.optimizers import Adam
+from skinr.progress import Progress
 from skinr.rows import TrainingRows
 from skinr.stored_rows import Rows
 
@@ -229,14 +230,14 @@ class Monitor(NamedTuple):
 
     Parameters
     ----------
-    progress : callable, optional
-        Called every `CHECK_INTERVAL` updates with their number and the K losses of the last one.
+    progress : Progress, optional
+        Called every `CHECK_INTERVAL` updates.
     stopping : EarlyStopping, optional
     interruption : Interruption, optional
     checkpoint : Keeper, optional
     """
 
-    progress: Callable[[int, Tensor], None] | None = None
+    progress: Progress | None = None
     stopping: EarlyStopping | None = None
     interruption: Interruption | None = None
     checkpoint: Keeper | None = None

@@ -25,6 +25,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skinr.regressor
+import skinr.solve
 import skinr.training
 from skinr import SirenRegressor
 
@@ -462,7 +463,7 @@ def test_a_failed_fit_leaves_the_earlier_one(chirp, monkeypatch):
     def out_of_memory(*arguments, **options):
         raise MemoryError
 
-    monkeypatch.setattr(skinr.regressor, "train", out_of_memory)
+    monkeypatch.setattr(skinr.solve, "train", out_of_memory)
     with pytest.raises(MemoryError):
         model.fit(100 * X, (100 * y).astype(np.float32)[:, None])
     np.testing.assert_array_equal(model.predict(X), expected)
@@ -473,7 +474,7 @@ def test_a_first_fit_that_fails_leaves_nothing(chirp, monkeypatch, method):
     def out_of_memory(*arguments, **options):
         raise MemoryError
 
-    monkeypatch.setattr(skinr.regressor, "train", out_of_memory)
+    monkeypatch.setattr(skinr.solve, "train", out_of_memory)
     model = small()
     with pytest.raises(MemoryError):
         getattr(model, method)(*chirp)

@@ -8,6 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skinr.regressor
+import skinr.solve
 from skinr import SirenRegressor
 from skinr.rehearsal import Rehearsal, StandIn, final_step, with_stand_in, without_stand_in
 
@@ -17,7 +18,7 @@ def no_training(monkeypatch):
     def train(*args, **kwargs):
         raise AssertionError("a rehearsal trains nothing")
 
-    monkeypatch.setattr(skinr.regressor, "train", train)
+    monkeypatch.setattr(skinr.solve, "train", train)
 
 
 def rehearse(estimator, candidates, table, *, with_judges=False):

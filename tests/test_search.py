@@ -31,6 +31,7 @@ from sklearn.utils.parallel import Parallel, delayed
 import skinr.groups
 import skinr.problem
 import skinr.regressor
+import skinr.solve
 import skinr.stacks
 from skinr import SirenRegressor, SirenSearchCV
 from skinr.fits import Fit
@@ -347,7 +348,7 @@ def failing_training(monkeypatch):
         return train(stack, rows, objective, optimizer, rates, **kwargs)
 
     monkeypatch.setattr(skinr.stacks, "train", failing)
-    monkeypatch.setattr(skinr.regressor, "train", failing)
+    monkeypatch.setattr(skinr.solve, "train", failing)
 
 
 @pytest.mark.usefixtures("failing_training")
@@ -615,13 +616,13 @@ def test_messages_are_about_the_regressor(chirp):
 
 
 def test_a_signal_during_the_refit_ends_the_search(chirp, monkeypatch):
-    train = skinr.regressor.train
+    train = skinr.solve.train
 
     def signalling(*args, **kwargs):
         signal.raise_signal(signal.SIGINT)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(skinr.regressor, "train", signalling)
+    monkeypatch.setattr(skinr.solve, "train", signalling)
     with pytest.raises(KeyboardInterrupt):
         SirenSearchCV(small(), OMEGAS, cv=2).fit(*chirp)
 

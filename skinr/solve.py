@@ -1,0 +1,275 @@
+"""Fits of what `problem` has prepared: whole ones, and passes through a piece of a stream."""
+
+from __future__ import annotations
+
+import warnings
+from math import ceil
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import joblib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import gen_batches
+
+from skinr.checkpoint import Checkpoint
+from skinr.device import resolve_device
+from skinr.eigenbasis import Eigenbasis
+from skinr.ensemble import mean_of_members
+from skinr.error_bars import noise_of_stream, noise_of_unseen
+from skinr.few_rows import begin_with_few
+from skinr.interruption import Interruption, note_interruption
+from skinr.jet_rows import JetRows
+from skinr.model_files import to_plain
+from skinr.network import SirenStack
+from skinr.optimizers import Adam, AdamState, learning_rates
+from skinr.passes import evaluate
+from skinr.posterior import fit_posterior
+from skinr.problem import Problem, refined
+from skinr.progress import Progress, progress_bar
+from skinr.rows import to_tensor
+from skinr.scaling import CHUNK_SIZE, Units
+from skinr.targets import constant_from_rows
+from skinr.training import EarlyStopping, History, Monitor, train
+
+if TYPE_CHECKING:
+    from skinr.regressor import SirenRegressor
+
+RUN_PARAMETERS = {"checkpoint", "device", "max_time", "verbose"}
+"""Parameters that say how a fit is run, not what it is."""
+
+
+class Solution(NamedTuple):
+    """What a fit has come to.
+
+    Parameters
+    ----------
+    stack : SirenStack
+        Of the fitted networks.
+    units : Units
+    history : History
+    noise : ndarray of shape (n_outputs,) or None, default=None
+        Its standard deviation in units of y, where an ensemble shows it.
+    """
+
+    stack: SirenStack
+    units: Units
+    history: History
+    noise: NDArray[np.float64] | None = None
+
+
+def solve(regressor: SirenRegressor, problem: Problem) -> Solution:
+    """Fit a problem by the solver that it is for."""
+    with (
+        progress_bar(regressor.max_iter, bool(regressor.verbose)) as progress,
+        Interruption(regressor.max_time) as interruption,
+    ):
+        by_solver = _by_least_squares if problem.solver == "lm" else _by_batches
+        solution = by_solver(regressor, problem, progress, interruption)
+    return _with_constant(solution, problem) if problem.layout.has_derivatives else solution
+
+
+def go_through(
+    regressor: SirenRegressor,
+    piece: Problem,
+    state: AdamState | None,
+    earlier_noise: NDArray[np.float64] | None,
+) -> tuple[Solution, AdamState]:
+    """Go once through a piece of a stream, and return the state of the optimiser, too.
+
+    Parameters
+    ----------
+    regressor : SirenRegressor
+    piece : Problem
+    state : AdamState or None
+        That after the piece before.
+    earlier_noise : ndarray of shape (n_outputs,) or None
+        The noise that the pieces before have shown.
+    """
+    optimizer = make_optimizer(regressor, piece.stack, piece.solver, state)
+    with Interruption() as interruption:
+        history = train(
+            piece.stack,
+            piece.rows,
+            piece.objective,
+            optimizer,
+            [piece.rate] * ceil(piece.rows.n_rows / piece.batch_size),
+            batch_size=piece.batch_size,
+            generators=piece.generators,
+            monitor=Monitor(interruption=interruption),
+        )
+    noise = _noise_of(piece, earlier_noise)
+    return Solution(piece.stack, piece.units, history, noise), optimizer.state
+
+
+def make_optimizer(
+    regressor: SirenRegressor, stack: SirenStack, solver: str, state: AdamState | None = None
+) -> Adam:
+    """Return Adam, in the eigenbasis of the gradients' covariances for "soap"."""
+    basis = Eigenbasis(stack) if solver == "soap" else None
+    return Adam(stack, beta_1=regressor.beta_1, beta_2=regressor.beta_2, basis=basis, state=state)
+
+
+def warn_of(history: History, rate: float, *, stacklevel: int) -> None:
+    """Warn of a divergence or an interruption.
+
+    Parameters
+    ----------
+    history : History
+    rate : float
+        The highest learning rate.
+    stacklevel : int
+        As of `warnings.warn`, called from where this is.
+    """
+    if history.interruption:
+        note_interruption()
+        warnings.warn(
+            f"The fit ended after {len(history.losses)} updates, by {history.interruption}, and "
+            "keeps what it has learned.",
+            ConvergenceWarning,
+            stacklevel=stacklevel + 1,
+        )
+    n_step_backs = int(history.n_step_backs.sum())
+    if n_step_backs:
+        warnings.warn(
+            f"Training diverged {n_step_backs} times at a learning rate of up to {rate:.3g} and "
+            "went on from its last good state at a tenth of the rate each time. Set a lower "
+            "learning_rate_init.",
+            ConvergenceWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def _by_least_squares(
+    regressor: SirenRegressor,
+    problem: Problem,
+    progress: Progress | None,
+    interruption: Interruption,
+) -> Solution:
+    fitted, history, noise = fit_posterior(
+        problem.stack,
+        _stages(problem),
+        regressor.max_iter,
+        Monitor(progress, interruption=interruption),
+        problem.generators,
+        continued=problem.continued,
+    )
+    stack = fitted.to(resolve_device(regressor.device), torch.float32)
+    noise = None if noise is None else noise * problem.units.y.scale
+    return Solution(stack, problem.units, history, noise)
+
+
+def _stages(problem: Problem) -> list[JetRows]:
+    """Return what least squares fit: values that a Laplacian implies, then what is known alone."""
+    rows, stages = problem.copied_rows, []
+    if rows.implied is not None and rows.implied.any() and "gradient" not in problem.layout.kinds:
+        stages.append(problem.objective.jet_rows(rows))
+    rows.forget_implied()
+    stages.append(problem.objective.jet_rows(rows))
+    return [stage.without_empty() for stage in stages]
+
+
+def _by_batches(
+    regressor: SirenRegressor,
+    problem: Problem,
+    progress: Progress | None,
+    interruption: Interruption,
+) -> Solution:
+    checkpoint = _checkpoint(regressor, problem)
+    if problem.candidates is not None:
+        problem = _begin(regressor, problem, problem.candidates, interruption)
+        if interruption.reason:
+            checkpoint = None  # it would go on from another beginning
+    history = train(
+        problem.stack,
+        problem.rows,
+        problem.objective,
+        make_optimizer(regressor, problem.stack, problem.solver),
+        learning_rates(regressor.learning_rate, problem.rate, regressor.max_iter),
+        batch_size=problem.batch_size,
+        generators=problem.generators,
+        monitor=Monitor(progress, _early_stopping(regressor, problem), interruption, checkpoint),
+    )
+    return Solution(problem.stack, problem.units, history, _noise_of(problem))
+
+
+def _begin(
+    regressor: SirenRegressor,
+    problem: Problem,
+    candidates: SirenStack,
+    interruption: Interruption,
+) -> Problem:
+    """Begin with a few rows, where they explain the table."""
+    rows, n_members = problem.copied_rows, len(problem.stack)
+    tables = (problem.objective.jet_rows(rows.of_network(k)) for k in range(n_members))
+    monitor = Monitor(interruption=interruption)
+    few = begin_with_few(candidates, n_members, tables, regressor.max_iter, monitor)
+    return refined(regressor, problem, few) if few else problem
+
+
+def _early_stopping(regressor: SirenRegressor, problem: Problem) -> EarlyStopping | None:
+    if problem.held_out is None:
+        return None
+    return EarlyStopping(
+        problem.stack,
+        problem.held_out,
+        problem.objective,
+        n_iter_no_change=regressor.n_iter_no_change,
+        tol=regressor.tol,
+        batch_size=problem.batch_size,
+        max_iter=regressor.max_iter,
+    )
+
+
+def _checkpoint(regressor: SirenRegressor, problem: Problem) -> Checkpoint | None:
+    if regressor.checkpoint is None:
+        return None
+    if not isinstance(regressor.random_state, Integral):
+        raise ValueError(
+            "checkpoint needs an integer random_state, so that a fit started again draws the "
+            f"same numbers; random_state={regressor.random_state!r} given."
+        )
+    parameters = {
+        name: to_plain(name, value)
+        for name, value in regressor.get_params(deep=False).items()
+        if name not in RUN_PARAMETERS
+    }
+    weights = problem.stack.parameters.numpy(force=True)
+    table = [_hash(part) for part in problem.table if part is not None]
+    return Checkpoint(regressor.checkpoint, joblib.hash([parameters, table, weights]))
+
+
+def _hash(part: NDArray[Any]) -> list[str]:
+    """Return the hashes of the chunks of an array, which need not fit into memory."""
+    return [joblib.hash(part[chunk]) for chunk in gen_batches(len(part), CHUNK_SIZE)]
+
+
+def _noise_of(
+    problem: Problem, earlier: NDArray[np.float64] | None = None
+) -> NDArray[np.float64] | None:
+    """Return the noise of the values, where there is an ensemble that shows it.
+
+    `earlier` is what pieces of a stream have shown before.
+    """
+    if len(problem.stack) == 1:
+        return None
+    if problem.unseen is None:
+        return np.zeros(problem.layout.n_outputs) if earlier is None else earlier
+    scale = problem.units.y.scale
+    if earlier is None:
+        return noise_of_unseen(problem.stack, problem.unseen) * scale
+    before = earlier / np.where(scale > 0, scale, np.inf)
+    return noise_of_stream(before, problem.stack, problem.unseen) * scale
+
+
+def _with_constant(solution: Solution, problem: Problem) -> Solution:
+    """Shift the values by what derivatives leave open."""
+    stack, units, table = solution.stack, solution.units, problem.table
+    device, dtype = stack.parameters.device, stack.parameters.dtype
+    coordinates = to_tensor(table.X, units.X, device, dtype)[None]
+    predictions = units.y.restore(mean_of_members(evaluate(stack, coordinates)).cpu().numpy())
+    constant = constant_from_rows(predictions, table, problem.layout)
+    shifted = units.y._replace(center=units.y.center + constant)
+    return solution._replace(units=units._replace(y=shifted))
