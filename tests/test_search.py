@@ -706,9 +706,12 @@ def test_ctrl_c_ends_a_search_at_once_and_keeps_nothing_half_learned(chirp, tmp_
 
 @pytest.fixture(scope="module")
 def cluster():
+    import dask
     from distributed import Client, LocalCluster
 
     with (
+        # after 15 seconds it gives up a worker that is not back, or that is just lost once more
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}),
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
