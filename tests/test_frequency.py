@@ -168,7 +168,7 @@ def test_several_variables_have_no_edge():
 @pytest.mark.accuracy
 @pytest.mark.parametrize(
     ("n_rows", "rows_a_period", "highest"),
-    [(500, 6.25, 1e-4), (2000, 10, 1e-2), (16000, 40, 1e-3)],
+    [(320, 6.25, 1e-4), (2000, 10, 1e-2), (16000, 40, 1e-3)],
 )
 def test_long_signals_are_learned(n_rows, rows_a_period, highest):
     x, new = np.linspace(0, 1, n_rows)[:, None], np.random.default_rng(0).uniform(0, 1, (2000, 1))

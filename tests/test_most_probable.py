@@ -228,6 +228,7 @@ def test_progress_is_shown():
     assert residual.square().mean() < 1e-6
 
 
+@pytest.mark.accuracy
 def test_many_outputs_are_begun_with_those_that_vary():
     def waves_and_constants(x):
         return np.column_stack([np.zeros((len(x), 17)), np.sin(9 * x + np.arange(3))])
