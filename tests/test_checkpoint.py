@@ -155,6 +155,7 @@ def test_a_checkpoint_needs_a_fixed_random_state(chirp, tmp_path):
             fit(*chirp, checkpoint=tmp_path / "c", random_state=random_state)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_kills_during_checkpoints_lose_nothing():
     found = kill_checkpoints(20)
@@ -168,6 +169,7 @@ def test_kills_during_saves_leave_one_model_or_the_other():
     assert found["second model"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limits")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA reserves memory of its own")
 def test_limits_leave_the_old_file_and_no_other():

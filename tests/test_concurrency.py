@@ -79,6 +79,7 @@ def test_in_workers_of_joblib(expected, backend):
     assert joblib.Parallel(n_jobs=2, backend=backend)(jobs) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [

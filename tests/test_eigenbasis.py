@@ -133,7 +133,7 @@ def picture():
     return X, np.fft.irfft2(spectrum / frequency).ravel()
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 def test_soap_learns_in_fewer_updates_than_adam(picture):
     losses = {
         solver: SirenRegressor((64,) * 3, solver=solver, max_iter=1500, random_state=0)

@@ -172,6 +172,7 @@ def test_a_small_piece_leaves_the_noise_as_it_was_known(noisy, n_rows):
     np.testing.assert_allclose(model.noise_, noise, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_a_stream_of_small_pieces_shows_the_noise():
     random = np.random.default_rng(0)
     model = SirenRegressor((16, 16), n_estimators=4, random_state=0, learning_rate_init=3e-3)

@@ -32,6 +32,7 @@ def fitted(request):
     return SirenRegressor(n_estimators=8, random_state=0, **SOLVERS[request.param]).fit(X, y)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_as_many_new_values_as_it_says(fitted):
     random = np.random.default_rng(2)
     new = random.uniform(-1, 0.1, (4000, 1))
@@ -130,6 +131,7 @@ def test_memorised_noise_is_seen(n_estimators):
     assert np.mean(np.abs(random.normal(0, 3, 2000) - mean) < 1.96 * std) > 0.93
 
 
+@pytest.mark.slow
 def test_weights_say_how_noisy_a_row_is():
     random = np.random.default_rng(0)
     X = random.uniform(-1, 1, (400, 1))

@@ -54,7 +54,7 @@ def rows_of(positions, values):
     return JetRows(torch.from_numpy(positions), targets, torch.ones_like(targets))
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 def test_noise_is_not_memorised():
     X, y = table(smooth, noise=0.3)
     begun = SirenRegressor(**OPTIONS).fit(X, y)
@@ -63,7 +63,7 @@ def test_noise_is_not_memorised():
     assert unexplained(begun) < 0.35 * unexplained(anew)
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 def test_noise_larger_than_the_function_is_not_memorised_later():
     X, y = table(smooth, noise=1.5)
     options = {**OPTIONS, "hidden_layer_sizes": (64, 64)}
@@ -72,7 +72,7 @@ def test_noise_larger_than_the_function_is_not_memorised_later():
     assert unexplained(begun) < 0.25 * unexplained(few)
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 def test_the_other_rows_help():
     X, y = table(smooth, noise=0.3, n_rows=20_000)
     begun = SirenRegressor(**OPTIONS).fit(X, y)
@@ -80,7 +80,7 @@ def test_the_other_rows_help():
     assert unexplained(begun) < 0.5 * unexplained(few)
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 def test_what_few_rows_do_not_show_is_fitted_as_ever():
     X, y = table(fine, n_rows=20_000)
     auto = SirenRegressor(**OPTIONS).fit(X, y)
@@ -88,7 +88,7 @@ def test_what_few_rows_do_not_show_is_fitted_as_ever():
     np.testing.assert_array_equal(auto.predict(X), soap.predict(X))
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 def test_ensembles_do_not_memorise_noise_either():
     X, y = table(smooth, noise=1.5)
     options = {**OPTIONS, "n_estimators": 3}
@@ -103,7 +103,7 @@ def test_ensembles_do_not_memorise_noise_either():
     assert begun.noise_[0] == pytest.approx(1.5, rel=0.1)
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize("ensemble", [{}, {"n_estimators": 2, "early_stopping": True}])
 def test_units_weights_and_outputs(ensemble):
     X, y = table(smooth, noise=0.3)
@@ -134,7 +134,7 @@ def test_an_interrupted_beginning_is_kept(monkeypatch, n_estimators):
     assert model.noise_ is None
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 def test_an_interrupted_beginning_leaves_no_checkpoint_and_a_later_one_is_taken_up(tmp_path):
     X, y = table(smooth, noise=0.3)
     options = {**OPTIONS, "checkpoint": tmp_path / "fit"}
@@ -186,7 +186,7 @@ def test_an_interrupted_fit_keeps_the_better_of_its_beginnings(monkeypatch):
     assert model.omega_0_ < 5
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 def test_rows_that_hardly_count_are_not_among_the_few():
     X, y = table(smooth)
     random = np.random.default_rng(1)

@@ -47,7 +47,7 @@ def test_a_constant_column_is_no_axis():
     assert omega_0_from_density(np.ones((1000, 2))) == omega_0_from_density(X)
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_rows", "noise"), [(100, 0.1), (300, 0.0)])
 def test_the_default_is_near_the_best_on_a_small_table(n_rows, noise):
     """And the paper's 30, which suits photographs, is far from it."""
@@ -101,6 +101,7 @@ def test_what_is_tried_then_is_lower_and_learns_slowly_in_hidden_layers():
     assert lower_frequencies(candidates[:1]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden_omega_0", [None, 2.0])
 def test_a_hidden_frequency_that_is_asked_for_stays(hidden_omega_0):
     x = np.random.default_rng(0).uniform(-1, 1, (200, 1))
@@ -165,7 +166,7 @@ def test_several_variables_have_no_edge():
     assert spectral_edge(X, waves(X[:, 0], 30.0)) == 0.0
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_rows", "rows_a_period", "highest"),
     [(320, 6.25, 1e-4), (2000, 10, 1e-2), (16000, 40, 1e-3)],

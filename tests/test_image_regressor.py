@@ -132,6 +132,7 @@ def test_the_frequency_of_a_picture_can_be_searched():
     assert model.predict(scale=2).size == (64, 48)
 
 
+@pytest.mark.slow
 def test_pixels_that_are_masked_or_missing_do_not_matter():
     image = waves() / 255
     mask = np.random.default_rng(0).random(image.shape) < 0.7
@@ -246,6 +247,7 @@ def test_tiles_leave_no_seam():
     np.testing.assert_allclose(tiled.score(image + 0.5), whole.score(image + 0.5), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_tiles_are_sirens_of_their_own():
     image = waves(40, 40)
     model = ImageRegressor(small_siren(), tile_size=20).fit(image)
@@ -261,6 +263,7 @@ def test_tiles_are_sirens_of_their_own():
     np.testing.assert_array_equal(again.predict(), model.predict())
 
 
+@pytest.mark.slow
 def test_tiles_in_parallel_are_the_same():
     image = Image.fromarray(np.stack([waves(40, 30)] * 3, axis=-1))
     mask = np.random.default_rng(0).random((40, 30)) < 0.8
@@ -347,6 +350,7 @@ def psnr(first, second, peak):
     return 20 * np.log10(peak) - 10 * np.log10(np.mean(np.subtract(first, second) ** 2))
 
 
+@pytest.mark.slow
 def test_score_is_the_psnr():
     image = waves()
     model = ImageRegressor(small_siren()).fit(image)
@@ -576,12 +580,13 @@ def test_bad_parameters(parameters):
         ImageRegressor(**parameters).fit(waves())
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 def test_the_defaults_learn_a_photograph():
     photograph = Image.fromarray(load_sample_image("china.jpg")).resize((64, 64)).convert("L")
     assert ImageRegressor(SirenRegressor(random_state=0)).fit(photograph).score(photograph) > 35
 
 
+@pytest.mark.slow
 def test_the_mean_of_several_networks_is_an_image():
     several = BaggingRegressor(small_siren(), 2, bootstrap=False, random_state=0)
     model = ImageRegressor(several).fit(waves())

@@ -85,7 +85,7 @@ def test_no_step_raises_the_objective(problem):
         before = after
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two sines", "pole"])
 @pytest.mark.parametrize("random_state", range(3))
 def test_smooth_functions_to_eight_digits(name, random_state):
@@ -94,7 +94,7 @@ def test_smooth_functions_to_eight_digits(name, random_state):
     assert unexplained(model, name) < 1e-8
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [np.square, np.exp])
 def test_a_handful_of_exact_rows(function):
     X, new = (np.linspace(-1, 1, n)[:, None] for n in (6, 300))
@@ -103,7 +103,7 @@ def test_a_handful_of_exact_rows(function):
     assert np.median([1 - model.score(new, truth) for model in models]) < 0.01
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.03, 0.3])
 @pytest.mark.parametrize(("name", "n_features"), [("two sines", 1), ("pole", 1), ("product", 2)])
 def test_noise_is_not_memorised(name, n_features, noise):
@@ -115,7 +115,7 @@ def test_noise_is_not_memorised(name, n_features, noise):
     assert unexplained(model, name, n_features) < 2.5 * unexplained(process, name, n_features)
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_features", "n_rows"), [(3, 700), (2, 1000)])
 @pytest.mark.parametrize("noise", [1.2, 2.0])
 def test_noise_larger_than_the_function_is_not_memorised(n_features, n_rows, noise):

@@ -27,7 +27,7 @@ def shells(X):
     return np.cos(14 * np.linalg.norm(X, axis=1))
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "n_features", "n_rows", "noise", "highest"),
     [
@@ -54,7 +54,7 @@ def stack_of(n_outputs=1):
     return SirenStack.initialize(architecture, first, hidden, generators, dtype=torch.float64)
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "signal",
     [lambda x, w: np.sin(w * x + 0.3), lambda x, w: (1 + np.sin(5 * x)) * np.sin(w * x)],

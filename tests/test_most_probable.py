@@ -42,7 +42,7 @@ def test_the_choice_of_omega_0_is_that_network():
     np.testing.assert_array_equal(alone.predict(X), chosen.predict(X))
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 def test_a_low_frequency_has_the_time_to_show_what_it_can_do():
     random = np.random.default_rng(0)
     X, new = random.uniform(-1, 1, (500, 2)), random.uniform(-0.98, 0.98, (2000, 2))
@@ -63,7 +63,7 @@ def kink(x):
     return np.abs(x - 0.2)
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "n_rows", "random_state", "highest"),
     [
@@ -97,6 +97,7 @@ def test_the_evidence_of_those_that_were_tried_is_not_plainly_larger():
     assert lower.evidence < fit.evidence + 0.1
 
 
+@pytest.mark.slow
 def test_a_slow_descent_is_not_taken_for_its_end():
     random = np.random.default_rng(0)
     X = random.uniform(-1, 1, (300, 1))
@@ -106,7 +107,7 @@ def test_a_slow_descent_is_not_taken_for_its_end():
     assert model.score(new, np.sin(10 * (new[:, 0] + 1) ** 2)) > 1 - 1e-6
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 def test_a_lower_frequency_is_given_time_to_show_what_it_can_do():
     random = np.random.default_rng(0)
     X = random.uniform(-1, 1, (200, 2))
@@ -115,7 +116,7 @@ def test_a_lower_frequency_is_given_time_to_show_what_it_can_do():
     assert model.score(new, ripples(new)) > 1 - 1e-2
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize("random_state", range(2))
 @pytest.mark.parametrize(
     ("rows_a_period", "noise", "highest"),
@@ -141,7 +142,7 @@ def test_larger_tables_are_begun_with_a_few_rows():
     assert residual.square().mean() < 1e-3
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize(("noise", "highest"), [(0.0, 1e-4), (0.1, 0.012)])
 @pytest.mark.parametrize("random_state", range(3))
 def test_several_variables_may_want_a_low_frequency(noise, highest, random_state):
@@ -228,7 +229,7 @@ def test_progress_is_shown():
     assert residual.square().mean() < 1e-6
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 def test_many_outputs_are_begun_with_those_that_vary():
     def waves_and_constants(x):
         return np.column_stack([np.zeros((len(x), 17)), np.sin(9 * x + np.arange(3))])

@@ -684,7 +684,7 @@ def test_the_score_counts_weights(chirp):
     assert model.score(X, y, weight) == r2_score(y, model.predict(X), sample_weight=weight)
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["huber", "absolute_error"])
 def test_robust_losses_leave_outliers_alone(chirp, loss):
     X, y = chirp

@@ -51,7 +51,7 @@ def nothing_is_copied(monkeypatch):
     monkeypatch.setattr("skinr.choices.MAX_COPIED_SIZE", 0)
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_is_copied")
 def test_the_defaults_take_it_where_it_is(table):
     X, y = table
@@ -147,6 +147,7 @@ assert np.isfinite(model.predict(table[:10, :2])).all()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems don't limit memory so")
 def test_ten_times_the_rows_that_memory_allows_are_fitted_from_a_file(tmp_path):
     n_rows = 1_500_000

@@ -60,7 +60,7 @@ def test_curvatures_with_values_at_the_ends_give_the_function():
     assert error(model) < 1e-3
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize("random_state", range(3))
 @pytest.mark.parametrize(
     ("kinds", "highest"),
@@ -150,7 +150,7 @@ def test_slopes_are_worth_more_than_as_many_rows_again_in_two_variables():
     assert errors(32, slopes=True) < errors(64, slopes=False)
 
 
-@pytest.mark.accuracy
+@pytest.mark.slow
 @pytest.mark.parametrize("random_state", range(3))
 def test_slopes_are_worth_as_many_rows_again(random_state):
     few, many = np.linspace(-1, 1, 12)[:, None], np.linspace(-1, 1, 24)[:, None]
@@ -204,6 +204,7 @@ def test_outputs_are_independent():
         assert residual.var() < 1e-3
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(
     st.floats(-5, 5),

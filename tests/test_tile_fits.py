@@ -31,6 +31,7 @@ def test_ctrl_c_leaves_a_single_network_fitted():
     assert model.predict().shape == IMAGE.shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "regressor",
     [SHORT, GridSearchCV(SHORT, {"omega_0": [3]}, cv=2)],
@@ -64,6 +65,7 @@ print(np.array_equal(model.predict(), image))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_fit_goes_on_where_it_was(tmp_path):
     log, memory, script = tmp_path / "log", tmp_path / "memory", tmp_path / "script.py"
     log.mkdir()
