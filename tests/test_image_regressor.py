@@ -26,7 +26,8 @@ NEAREST = KNeighborsRegressor(1)
 
 
 def small_siren(**options):
-    return SirenRegressor((32, 32), max_iter=200, random_state=0, **options)
+    settings = {"solver": "adam", "max_iter": 200, "random_state": 0, **options}
+    return SirenRegressor((32, 32), **settings)
 
 
 def waves(height=24, width=32):
@@ -125,14 +126,13 @@ def test_a_pipeline_and_a_search():
 
 
 def test_the_frequency_of_a_picture_can_be_searched():
-    siren, folds = small_siren(solver="adam"), KFold(3, shuffle=True, random_state=0)
-    search = GridSearchCV(siren, {"omega_0": [0.3, 8, 300]}, cv=folds)
+    folds = KFold(3, shuffle=True, random_state=0)
+    search = GridSearchCV(small_siren(), {"omega_0": [0.3, 8, 300]}, cv=folds)
     model = ImageRegressor(search).fit(Image.fromarray(waves()))
     assert model.regressor_.best_params_ == {"omega_0": 8}
     assert model.predict(scale=2).size == (64, 48)
 
 
-@pytest.mark.slow
 def test_pixels_that_are_masked_or_missing_do_not_matter():
     image = waves() / 255
     mask = np.random.default_rng(0).random(image.shape) < 0.7
@@ -247,7 +247,6 @@ def test_tiles_leave_no_seam():
     np.testing.assert_allclose(tiled.score(image + 0.5), whole.score(image + 0.5), atol=1e-3)
 
 
-@pytest.mark.slow
 def test_tiles_are_sirens_of_their_own():
     image = waves(40, 40)
     model = ImageRegressor(small_siren(), tile_size=20).fit(image)
@@ -263,7 +262,6 @@ def test_tiles_are_sirens_of_their_own():
     np.testing.assert_array_equal(again.predict(), model.predict())
 
 
-@pytest.mark.slow
 def test_tiles_in_parallel_are_the_same():
     image = Image.fromarray(np.stack([waves(40, 30)] * 3, axis=-1))
     mask = np.random.default_rng(0).random((40, 30)) < 0.8
@@ -350,7 +348,6 @@ def psnr(first, second, peak):
     return 20 * np.log10(peak) - 10 * np.log10(np.mean(np.subtract(first, second) ** 2))
 
 
-@pytest.mark.slow
 def test_score_is_the_psnr():
     image = waves()
     model = ImageRegressor(small_siren()).fit(image)
@@ -586,7 +583,6 @@ def test_the_defaults_learn_a_photograph():
     assert ImageRegressor(SirenRegressor(random_state=0)).fit(photograph).score(photograph) > 35
 
 
-@pytest.mark.slow
 def test_the_mean_of_several_networks_is_an_image():
     several = BaggingRegressor(small_siren(), 2, bootstrap=False, random_state=0)
     model = ImageRegressor(several).fit(waves())
