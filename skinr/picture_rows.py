@@ -44,7 +44,7 @@ FLAT = 1.3
 MOST_NOISE = 0.5
 """Share of the variance that is noise then; with more it is a texture."""
 
-FEW_ROWS, MOST_NOISE_OF_FEW = 2048, 0.25
+FEW_PIXELS, MOST_NOISE_OF_FEW = 2048, 0.25
 """The same share for up to so many rows: reduced to few pixels more textures look like noise."""
 
 NOISE_IN_DIFFERENCES = 6.0
@@ -81,9 +81,11 @@ def is_picture(coordinates: Array, values: Array) -> bool:
     values : ndarray of shape (n_rows, n_columns)
     """
     array = _as_array(*_window(coordinates, values))
+    if array is None:
+        return True
     first, second, third = (_mean_square_difference(array, spacing) for spacing in SPACINGS)
     if second <= FLAT * first:
-        most_noise = MOST_NOISE if len(values) > FEW_ROWS else MOST_NOISE_OF_FEW
+        most_noise = MOST_NOISE if len(values) > FEW_PIXELS else MOST_NOISE_OF_FEW
         return first > most_noise * NOISE_IN_DIFFERENCES
     return second < UNRESOLVED * first and third - second < RESOLVED * (second - first)
 
@@ -99,12 +101,18 @@ def _window(coordinates: Array, values: Array) -> tuple[Array, Array]:
     return coordinates[within], values[within]
 
 
-def _as_array(coordinates: Array, values: Array) -> Array:
-    """Return standardised values with an axis for each feature; NaN where there is no row."""
+def _as_array(coordinates: Array, values: Array) -> Array | None:
+    """Return standardised values with an axis for each feature; NaN where there is no row.
+
+    None where rows are fewer than a grid has that is worth the memory.
+    """
     ticks, nodes = zip(
         *(np.unique(column, return_inverse=True) for column in coordinates.T), strict=True
     )
-    array = np.full((*map(len, ticks), values.shape[1]), np.nan)
+    shape = tuple(map(len, ticks))
+    if np.prod(shape, dtype=float) > NODES_PER_ROW * len(values):
+        return None
+    array = np.full((*shape, values.shape[1]), np.nan)
     array[nodes] = AffineMap.from_moments(values).normalize(values)
     return array
 

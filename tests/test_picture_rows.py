@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -89,3 +91,15 @@ def test_a_large_picture_may_lack_its_middle():
     X = nodes(600, 600)
     kept = np.abs(X).max(axis=1) > 0.6
     assert is_picture(X[kept], np.random.default_rng(0).normal(size=(kept.sum(), 1)))
+
+
+def test_rows_of_hardly_a_grid_take_no_more_memory_than_those_of_one():
+    """A sample of them has few positions along the first axis, and all of them have many."""
+    random = np.random.default_rng(0)
+    X = np.column_stack([random.uniform(size=60_000), random.integers(0, 20, 60_000)])
+    assert is_on_grid(X)
+    tracemalloc.start()
+    is_picture(X, X[:, :1])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8e6
