@@ -10,14 +10,12 @@ from skinr.least_squares import LeastSquaresFit
 from skinr.training import Monitor
 
 
-def descend(
-    fit: LeastSquaresFit, max_iter: int, monitor: Monitor, n_steps: float = inf
-) -> str | None:
-    """Take so many steps at most until the fit has converged, and return what interrupted it."""
+def descend(fit: LeastSquaresFit, max_iter: int, monitor: Monitor, n_steps: float = inf) -> bool:
+    """Take so many steps at most until the fit has converged; False where something interrupts."""
     last = min(max_iter, len(fit.losses) + n_steps)
     while len(fit.losses) < last and not fit.has_converged:
         fit.step()
         monitor.look(len(fit.losses), torch.tensor([fit.loss], device="cpu"))
-        if monitor.interrupted_by and len(fit.losses) < max_iter:
-            return monitor.interrupted_by
-    return None
+        if len(fit.losses) < max_iter and monitor.interrupts():
+            return False
+    return True

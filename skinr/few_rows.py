@@ -99,37 +99,38 @@ def begin_with_few(
         leave too much.
     """
     candidates = candidates_of_members(stack, n_members)
-    first, chosen, interruption = _begin_first(candidates[0], next(tables), max_iter, monitor)
-    if first is None or interruption or n_members == 1:
-        return [] if first is None else [first]
+    first, chosen = _begin_first(candidates[0], next(tables), max_iter, monitor)
+    if first is None:
+        return []
+    if monitor.ended_by or n_members == 1:
+        return [first]
     starts = [own.take(chosen) for own in candidates[1:]]
     few = [_in_float64(_few_of(rows, NUMBERS_OF_OTHERS)) for rows in tables]
     resize_members(starts, few, first)
-    others, interruption = fit_members(starts, few, first, max_iter, monitor)
-    return [first] if interruption else [first, *others]
+    others = fit_members(starts, few, first, max_iter, monitor)
+    return [first] if monitor.ended_by else [first, *others]
 
 
 def _begin_first(
     stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
-) -> tuple[LeastSquaresFit | None, int, str | None]:
-    """Return the fit of one of several networks, which of them, and what interrupted it."""
+) -> tuple[LeastSquaresFit | None, int]:
+    """Return the fit of one of several networks, unless it leaves too much, and which of them."""
     share = SECOND_NUMBERS / rows.targets.numel()
     rows = _in_float64(rows.thinned(MOST_WITNESSES))
-    fits, best, interruption = race(stack, _few_of(rows, FIRST_NUMBERS), max_iter, monitor)
-    interruption = interruption or descend(fits[best], max_iter, monitor)
-    if interruption:
-        return fits[best], best, interruption
+    fits, best = race(stack, _few_of(rows, FIRST_NUMBERS), max_iter, monitor)
+    if monitor.ended_by or not descend(fits[best], max_iter, monitor):
+        return fits[best], best
     left = leftover(fits[best].stack, rows)
     if not left.is_within(VARIANCE_TO_GO_ON, share**EXPONENT_TO_GO_ON):
-        return None, best, None
+        return None, best
     second = _few_of(rows, SECOND_NUMBERS)
-    fit, chosen, interruption = fit_most_probable(stack, [second], max_iter, monitor)
-    if interruption:
-        results = [(fits[best], best, interruption), (fit, chosen, interruption)]
+    fit, chosen = fit_most_probable(stack, [second], max_iter, monitor)
+    if monitor.ended_by:
+        results = [(fits[best], best), (fit, chosen)]
         return min(results, key=lambda result: float(result[0].missed(rows).mean()))
     most = min(MOST_RESIDUALS_TO_KEEP, share**EXPONENT_TO_KEEP)
     explains_rest = leftover(fit.stack, rows).is_within(VARIANCE_TO_KEEP, most)
-    return fit if explains_rest else None, chosen, None
+    return fit if explains_rest else None, chosen
 
 
 def leftover(stack: SirenStack, rows: JetRows) -> Leftover:

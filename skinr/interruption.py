@@ -78,6 +78,11 @@ class Interruption:
     ----------
     max_time : float, optional
         Seconds from the start of the context.
+
+    Attributes
+    ----------
+    ended : str or None
+        What has ended a fit before its last update, as :meth:`is_due` has found.
     """
 
     _last_signal_at = -inf
@@ -86,6 +91,7 @@ class Interruption:
         self._max_time = max_time
         self._sender: str | None = None
         self._restoring = ExitStack()
+        self.ended: str | None = None
 
     def __enter__(self) -> Interruption:
         self._start = monotonic()
@@ -105,9 +111,18 @@ class Interruption:
     ) -> None:
         self._restoring.close()
 
-    @property
-    def reason(self) -> str | None:
-        """Why to stop, if there is a reason to; an error where nobody wants the fit any more."""
+    def is_due(self) -> bool:
+        """Return whether to stop, and keep the reason.
+
+        Raises
+        ------
+        CancelledError
+            Where nobody wants the fit any more.
+        """
+        self.ended = self.ended or self._reason()
+        return self.ended is not None
+
+    def _reason(self) -> str | None:
         if self._sender:
             return self._sender
         if any(end.is_set() for end in _ends_of_wholes.get()):

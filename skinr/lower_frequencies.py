@@ -57,13 +57,10 @@ class Choice(NamedTuple):
     fit : LeastSquaresFit
     chosen : int
         Which network of its stack it is.
-    interruption : str or None, default=None
-        What ended the fits before their time.
     """
 
     fit: LeastSquaresFit
     chosen: int
-    interruption: str | None = None
 
 
 def n_ascending(stack: SirenStack) -> int:
@@ -114,7 +111,7 @@ def prefer_lower(
     first = trials.fit(choice.chosen, choice, seen)
     best = trials.search(first, trials.most_rows)
     has_found = best.fit is not first.fit and _mean_missed(best.fit, unseen) < MISSES_SOME
-    return best if has_found else choice._replace(interruption=best.interruption)
+    return best if has_found else choice
 
 
 class _Trials(NamedTuple):
@@ -137,17 +134,17 @@ class _Trials(NamedTuple):
 
     def search(self, choice: Choice, n_seen: int) -> Choice:
         """Look for a better network by the unseen rows, and see more of them until one is found."""
-        while not choice.interruption and self.lower_than(choice):
+        while not self.monitor.ended_by and self.lower_than(choice):
             seen, unseen = self.rows.parted(n_seen)
             if not _is_lost(choice.fit, _mean_missed(choice.fit, unseen)):
                 break
             choice = self._best_of_lower(choice, seen, unseen)
             has_found = _mean_missed(choice.fit, unseen) < MISSES_MOST
-            if choice.interruption or has_found or n_seen == self.most_rows:
+            if self.monitor.ended_by or has_found or n_seen == self.most_rows:
                 break
             n_seen = min(2 * n_seen, self.most_rows)
-            fit = choice.fit.with_more(self.rows.parted(n_seen)[0])
-            choice = Choice(fit, choice.chosen, descend(fit, self.max_iter, self.monitor))
+            choice = choice._replace(fit=choice.fit.with_more(self.rows.parted(n_seen)[0]))
+            descend(choice.fit, self.max_iter, self.monitor)
         return choice
 
     def _best_of_lower(self, choice: Choice, seen: JetRows, unseen: JetRows) -> Choice:
@@ -155,26 +152,28 @@ class _Trials(NamedTuple):
 
         That is kept unless it misses more by over the standard error of the difference.
         """
-        best, least, n_failures, interruption = choice, inf, 0, None
+        best, least, n_failures = choice, inf, 0
         for k in self.lower_than(choice):
-            if interruption or n_failures == MOST_FAILURES:
+            if self.monitor.ended_by or n_failures == MOST_FAILURES:
                 break
             other = self.fit(k, choice, seen)
-            interruption, missed = other.interruption, _mean_missed(other.fit, unseen)
+            missed = _mean_missed(other.fit, unseen)
             n_failures += 1
             if missed < least:
                 best, least, n_failures = other, missed, 0
         less = choice.fit.missed(unseen) - best.fit.missed(unseen)
         is_plain = less.mean() > less.std() / sqrt(len(less))
-        return (best if is_plain else choice)._replace(interruption=interruption)
+        return best if is_plain else choice
 
     def fit(self, k: int, choice: Choice, rows: JetRows) -> Choice:
         """Fit a network as if there were no noise until it explains the rows, and then with it."""
         without_noise = Findings(NOISES[0], close_enough=EXPLAINS * choice.fit.power)
         start = LeastSquaresFit(self.stack.take(k), rows, without_noise)
-        interruption = descend(start, self.max_iter, self.monitor)
+        has_arrived = descend(start, self.max_iter, self.monitor)
         fit = choice.fit.of_another(start, rows)
-        return Choice(fit, k, interruption or descend(fit, self.max_iter, self.monitor))
+        if has_arrived:
+            descend(fit, self.max_iter, self.monitor)
+        return Choice(fit, k)
 
 
 def _mean_missed(fit: LeastSquaresFit, rows: JetRows) -> float:

@@ -51,7 +51,7 @@ def fit_members(
     first: LeastSquaresFit,
     max_iter: int,
     monitor: Monitor,
-) -> tuple[list[LeastSquaresFit], str | None]:
+) -> list[LeastSquaresFit]:
     """Fit networks to a table that one has been fitted to, some side by side.
 
     A network of low frequency does not find a fast oscillation from everywhere: where one does not,
@@ -72,22 +72,15 @@ def fit_members(
     Returns
     -------
     fits : list of LeastSquaresFit
-        Those that were done.
-    interruption : str or None
-        What interrupted the others.
+        Those that were done where the others were interrupted.
     """
     found = first.findings
 
-    def fit(task: tuple[SirenStack | None, JetRows]) -> tuple[LeastSquaresFit, str | None]:
-        if monitor.interrupted_by:
-            return first, monitor.interrupted_by
-        return _fit_member(*task, first, found, max_iter, monitor)
+    def fit(task: tuple[SirenStack | None, JetRows]) -> LeastSquaresFit | None:
+        return None if monitor.interrupts() else _fit_member(*task, first, found, max_iter, monitor)
 
     tasks = list(zip(starts, tables, strict=True))
-    results = map_in_threads(fit, tasks, count_threads())
-    interruptions = [interruption for _, interruption in results if interruption]
-    fits = [fit for fit, interruption in results if not interruption]
-    return fits, interruptions[0] if interruptions else None
+    return [fit for fit in map_in_threads(fit, tasks, count_threads()) if fit is not None]
 
 
 def _fit_member(
@@ -97,12 +90,14 @@ def _fit_member(
     found: Findings,
     max_iter: int,
     monitor: Monitor,
-) -> tuple[LeastSquaresFit, str | None]:
+) -> LeastSquaresFit | None:
+    """Fit one network, or return None where something interrupts."""
     if start is not None:
         fit = LeastSquaresFit(start, rows, found)
-        interruption = descend(fit, max_iter, monitor)
+        if not descend(fit, max_iter, monitor):
+            return None
         power = float((rows.targets * rows.root_weight).square().mean())
-        if interruption or fit.loss <= MOST_LOSS * first.loss + MOST_LOST * power:
-            return fit, interruption
+        if fit.loss <= MOST_LOSS * first.loss + MOST_LOST * power:
+            return fit
     fit = LeastSquaresFit(first.stack.take(0), rows, found, anchor=first.anchor)
-    return fit, descend(fit, max_iter, monitor)
+    return fit if descend(fit, max_iter, monitor) else None

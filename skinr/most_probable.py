@@ -68,37 +68,32 @@ def fit_most_probable(
     rows = stages[0]
     few = rows.thinned(FEW_ROWS).with_few_outputs(FEW_NUMBERS)
     choice = _choose(stack, few, max_iter, monitor)
-    if not choice.interruption:
+    if not monitor.ended_by:
         choice = prefer_lower(stack, rows, few, choice, max_iter, monitor)
-    fit, chosen, interruption = choice
-    if fit.n_numbers < rows.n_known and not interruption:
+    fit, chosen = choice
+    if fit.n_numbers < rows.n_known and not monitor.ended_by:
         fit = fit.with_more(rows)
-        interruption = descend(fit, max_iter, monitor)
+        descend(fit, max_iter, monitor)
     for rows in stages[1:]:
-        if interruption:
+        if monitor.ended_by:
             break
         fit = LeastSquaresFit(fit.stack, rows, earlier_losses=fit.losses)
-        interruption = descend(fit, max_iter, monitor)
-    return Choice(fit, chosen, interruption)
+        descend(fit, max_iter, monitor)
+    return Choice(fit, chosen)
 
 
-def advance_to_review(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> str | None:
-    """Take the steps up to the next review, and return what interrupted them."""
-    interruption = descend(fit, max_iter, monitor, REVIEW_INTERVAL)
+def advance_to_review(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> None:
+    """Take the steps up to the next review."""
+    descend(fit, max_iter, monitor, REVIEW_INTERVAL)
     fit.review()
-    return interruption
 
 
-def settle(
-    fit: LeastSquaresFit, max_iter: int, monitor: Monitor, ahead: LeastSquaresFit
-) -> str | None:
+def settle(fit: LeastSquaresFit, max_iter: int, monitor: Monitor, ahead: LeastSquaresFit) -> None:
     """Take steps until the merit is plain, or hopeless beside that of the fit that is ahead."""
-    interruption = None
-    while not (interruption or _is_plain(fit, max_iter)):
+    while not (monitor.ended_by or _is_plain(fit, max_iter)):
         if fit.n_steps >= PROBATION and _is_hopeless(fit, ahead):
             break
-        interruption = advance_to_review(fit, max_iter, monitor)
-    return interruption
+        advance_to_review(fit, max_iter, monitor)
 
 
 def _is_hopeless(fit: LeastSquaresFit, ahead: LeastSquaresFit) -> bool:
@@ -114,7 +109,7 @@ def _is_plain(fit: LeastSquaresFit, max_iter: int) -> bool:
 
 def race(
     stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
-) -> tuple[dict[int, LeastSquaresFit], int, str | None]:
+) -> tuple[dict[int, LeastSquaresFit], int]:
     """Take a few steps with the networks that begin well, and say which has the most merit.
 
     By descending frequency, until those are far behind; the others are not in what is returned.
@@ -129,13 +124,12 @@ def race(
         if failures == MOST_FAILURES:
             break
     runners = [k for k in fits if fits[k].merit >= most - HOPELESS]
-    interruption = None
     for k in runners:
-        if not interruption:
-            interruption = advance_to_review(fits[k], max_iter, monitor)
-    if interruption:
+        if not monitor.ended_by:
+            advance_to_review(fits[k], max_iter, monitor)
+    if monitor.ended_by:
         runners = [k for k in runners if fits[k].n_steps]
-    return fits, max(runners, key=lambda k: fits[k].rank), interruption
+    return fits, max(runners, key=lambda k: fits[k].rank)
 
 
 def _choose(stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor) -> Choice:
@@ -144,18 +138,20 @@ def _choose(stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor) -
     Merits fall as a network leaves its initial weights, and others are ahead then. Those of lower
     frequency are tried as long as they are better: they show late what they can do.
     """
-    fits, best, interruption = race(stack, rows, max_iter, monitor)
-    while not (interruption or _is_plain(fits[best], max_iter)):
-        interruption = advance_to_review(fits[best], max_iter, monitor)
+    fits, best = race(stack, rows, max_iter, monitor)
+    while not (monitor.ended_by or _is_plain(fits[best], max_iter)):
+        advance_to_review(fits[best], max_iter, monitor)
         best = max(fits, key=lambda k: fits[k].rank)
     failures = 0
     for k in reversed(range(best)):
-        if interruption or failures == MOST_FAILURES:
+        if monitor.ended_by or failures == MOST_FAILURES:
             break
         if k not in fits:
             fits[k] = LeastSquaresFit(stack.take(k), rows)
-        interruption = settle(fits[k], max_iter, monitor, fits[best])
+        settle(fits[k], max_iter, monitor, fits[best])
         failures += 1
         if fits[k].rank > fits[best].rank:
             best, failures = k, 0
-    return Choice(fits[best], best, interruption or descend(fits[best], max_iter, monitor))
+    if not monitor.ended_by:
+        descend(fits[best], max_iter, monitor)
+    return Choice(fits[best], best)

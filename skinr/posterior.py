@@ -73,9 +73,9 @@ def fit_posterior(
        NeurIPS 2018. arXiv:1806.03335.
     """
     candidates = candidates_of_members(stack, len(generators))
-    first, chosen, interruption = fit_most_probable(candidates[0], stages, max_iter, monitor)
-    history = first.history(interruption)
-    if len(generators) == 1 or interruption:
+    first, chosen = fit_most_probable(candidates[0], stages, max_iter, monitor)
+    history = first.history(monitor.ended_by)
+    if len(generators) == 1 or monitor.ended_by:
         return first.stack, history, None
     rows = stages[0]
     first.expect_noise()
@@ -84,8 +84,8 @@ def fit_posterior(
     tables = [rows._replace(targets=own) for own in _perturbed(rows, noise, generators)]
     if not continued:
         resize_members(starts, tables[1:], first)
-    members, interruption = fit_members([None, *starts], tables, first, max_iter, monitor)
-    history = history._replace(interruption=interruption)
+    members = fit_members([None, *starts], tables, first, max_iter, monitor)
+    history = history._replace(interruption=monitor.ended_by)
     if len(members) < 2:
         return first.stack, history, None
     return SirenStack.join([fit.stack for fit in members]), history, noise.numpy()

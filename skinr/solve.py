@@ -180,7 +180,7 @@ def _by_batches(
     checkpoint = _checkpoint(regressor, problem)
     if problem.candidates is not None:
         problem = _begin(regressor, problem, problem.candidates, interruption)
-        if interruption.reason:
+        if interruption.ended:
             checkpoint = None  # it would go on from another beginning
     history = train(
         problem.stack,

@@ -262,10 +262,14 @@ class Monitor(NamedTuple):
         """Return whether early stopping ends the fit after `n_iter` updates."""
         return self.stopping is not None and self.stopping.is_over(n_iter)
 
+    def interrupts(self) -> bool:
+        """Return whether the fit is to end before its time; `ended_by` says why from then on."""
+        return self.interruption is not None and self.interruption.is_due()
+
     @property
-    def interrupted_by(self) -> str | None:
-        """What ends the fit before its time, if something does."""
-        return self.interruption.reason if self.interruption else None
+    def ended_by(self) -> str | None:
+        """What has ended the fit before its time, if something has."""
+        return self.interruption.ended if self.interruption else None
 
 
 @torch.no_grad()
@@ -309,9 +313,8 @@ def train(
     if n_iter >= n_guided:
         rows.forget_implied()
     batches = rows.batches(batch_size, generators, first=n_iter)
-    interruption = None
     for rate, batch in zip(rates[n_iter:], batches, strict=False):
-        if monitor.is_over(n_iter) or interruption:
+        if monitor.is_over(n_iter):
             break
         losses[n_iter], gradient = objective.loss_and_gradient(batch)
         if n_iter == 0:
@@ -324,14 +327,15 @@ def train(
             safeguard.check(losses[n_iter - CHECK_INTERVAL : n_iter])
         monitor.look(n_iter, losses[n_iter - 1])
         monitor.keep(n_iter, state, is_last=False)
-        interruption = monitor.interrupted_by
+        if n_iter < len(rates) and monitor.interrupts():
+            break
     monitor.keep(n_iter, state, is_last=True)
     safeguard.check(losses[n_iter - n_iter % CHECK_INTERVAL : n_iter])
     return History(
         _to_array(losses[:n_iter]),
         monitor.stopping.finish(n_iter) if monitor.stopping else None,
         _to_array(safeguard.n_step_backs),
-        interruption if n_iter < len(rates) else None,
+        monitor.ended_by,
     )
 
 

@@ -125,8 +125,7 @@ def test_time_ends_it_with_a_model():
 @pytest.mark.parametrize("n_estimators", [1, 3])
 def test_an_interrupted_beginning_is_kept(monkeypatch, n_estimators):
     looks = itertools.count()
-    reason = property(lambda _: "a test" if next(looks) > 40 else None)
-    monkeypatch.setattr(Interruption, "reason", reason)
+    monkeypatch.setattr(Interruption, "_reason", lambda _: "a test" if next(looks) > 40 else None)
     X, y = table(smooth)
     with pytest.warns(ConvergenceWarning, match="a test"):
         model = SirenRegressor(**OPTIONS, n_estimators=n_estimators).fit(X, y)

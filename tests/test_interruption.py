@@ -20,9 +20,11 @@ SIGNALS = pytest.mark.parametrize(
 def test_the_first_signal_is_a_request(number, sender):
     before = signal.getsignal(number)
     with Interruption() as interruption:
-        assert interruption.reason is None
+        assert not interruption.is_due()
         signal.raise_signal(number)
-        assert interruption.reason == sender
+        assert interruption.ended is None
+        assert interruption.is_due()
+    assert interruption.ended == sender
     assert signal.getsignal(number) == before
 
 
@@ -49,7 +51,7 @@ def test_two_signals_far_apart_end_a_fit_each(monkeypatch):
     for _ in range(2):
         with Interruption() as interruption:
             signal.raise_signal(signal.SIGINT)
-            assert interruption.reason == "Ctrl-C"
+            assert interruption.is_due()
 
 
 def test_a_second_sigterm_kills():
@@ -67,7 +69,7 @@ def test_a_handler_of_the_program_is_kept():
     try:
         with Interruption() as interruption:
             signal.raise_signal(signal.SIGINT)
-            assert interruption.reason is None
+            assert not interruption.is_due()
     finally:
         signal.signal(signal.SIGINT, before)
     assert len(seen) == 1
@@ -76,10 +78,10 @@ def test_a_handler_of_the_program_is_kept():
 def test_the_time_is_over():
     start = monotonic()
     with Interruption(max_time=0.01) as interruption:
-        assert interruption.reason is None
-        while interruption.reason is None:
+        assert not interruption.is_due()
+        while not interruption.is_due():
             assert monotonic() - start < 10
-    assert interruption.reason == "max_time=0.01 seconds"
+    assert interruption.ended == "max_time=0.01 seconds"
 
 
 def test_in_a_thread_the_time_counts():
@@ -87,7 +89,8 @@ def test_in_a_thread_the_time_counts():
 
     def run():
         with Interruption(max_time=1e-9) as interruption:
-            reasons.append(interruption.reason)
+            interruption.is_due()
+            reasons.append(interruption.ended)
 
     thread = threading.Thread(target=run)
     thread.start()

@@ -88,7 +88,7 @@ def test_gaps_between_exact_rows_are_filled_by_low_frequencies(
 def test_the_evidence_of_those_that_were_tried_is_not_plainly_larger():
     omegas = [0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
     rows = rows_of(60, noise=0.1)
-    fit, chosen, _ = fit_most_probable(stack_of(omegas), [rows], 100, Monitor())
+    fit, chosen = fit_most_probable(stack_of(omegas), [rows], 100, Monitor())
     fit.review()
     lower = LeastSquaresFit(stack_of(omegas[:chosen][-1:]), rows)
     descend(lower, 100, Monitor())
@@ -136,7 +136,7 @@ def test_larger_tables_are_begun_with_a_few_rows():
     rows = rows_of(700, noise=0.1)
     seen = []
     monitor = Monitor(progress=lambda n_iter, losses: seen.append(n_iter))
-    fit, *_ = fit_most_probable(stack_of([3.0]), [rows], 200, monitor)
+    fit, _ = fit_most_probable(stack_of([3.0]), [rows], 200, monitor)
     assert 0 < fit.n_steps < len(fit.losses)
     residual = evaluate(fit.stack, rows.coordinates[None]) - (6 * rows.coordinates).sin()
     assert residual.square().mean() < 1e-3
@@ -161,7 +161,7 @@ def test_frequencies_below_hopeless_ones_are_not_tried():
     generator = torch.Generator().manual_seed(0)
     X = torch.rand((60, 1), generator=generator, dtype=torch.float64) * 2 - 1
     y = (20 * X).sin()
-    fits, best, _ = race(
+    fits, best = race(
         stack_of(omegas), JetRows(X, y[None], torch.ones_like(y)[None]), 100, Monitor()
     )
     assert best == 4
@@ -221,7 +221,7 @@ def test_progress_is_shown():
     rows = rows_of(20)
     seen = []
     monitor = Monitor(progress=lambda n_iter, losses: seen.append((n_iter, losses.item())))
-    fit, *_ = fit_most_probable(stack_of([3.0]), [rows], 20, monitor)
+    fit, _ = fit_most_probable(stack_of([3.0]), [rows], 20, monitor)
     assert seen
     assert [n_iter for n_iter, _ in seen] == [10, 20][: len(seen)]
     assert len(fit.losses) <= 20

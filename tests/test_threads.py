@@ -86,7 +86,7 @@ def test_the_configuration_of_scikit_learn_holds_in_threads(n_threads):
 
 def run_until_the_end():
     with Interruption(max_time=10.0) as interruption:
-        while interruption.reason is None:
+        while not interruption.is_due():
             sleep(0.01)
 
 
