@@ -12,29 +12,14 @@ from math import inf, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from skinr.evidence import N_BELOW_FUNCTION, NOISES, TINY, Explanation, LinearModel
-from skinr.jacobian import Evaluation, Jacobian, Numbers, evaluate_network
+from skinr.damped_steps import DampedSteps
+from skinr.evidence import N_BELOW_FUNCTION, NOISES, TINY, Explanation
+from skinr.jacobian import Numbers, evaluate_network
 from skinr.jet_rows import JetRows
 from skinr.network import SirenStack
 from skinr.training import History
-
-FIRST_DAMPING = 1e-2
-"""The first damping, as a share of the mean variance that the weights explain."""
-
-LEAST_FACTOR = 1 / 27
-"""What the damping is multiplied by after a step that helped as much as expected."""
-
-FAITHFUL = 0.75
-"""Share of the expected gain below which a step is corrected."""
-
-MOST_CORRECTION = 0.375
-"""Length of a correction over that of the step, beyond which it is not trusted."""
-
-MAX_ATTEMPTS = 10
-"""Rises of the damping in search of a step that helps."""
 
 REVIEW_INTERVAL = 3
 """Steps between two choices of the noise."""
@@ -118,17 +103,13 @@ class Promise(NamedTuple):
 
 
 class LeastSquaresFit:
-    r"""One network on its way to the rows of a small table.
+    r"""One network on its way to the rows of a small table, by :class:`DampedSteps`.
 
     Weights have the prior :math:`N(w_0, \sigma_w^2)` around their initial values :math:`w_0`, and
-    targets the noise :math:`N(0, \sigma^2 / \text{weight})`. With
-    :math:`c = \sigma^2 / (m \sigma_w^2)` for m residuals r of the Jacobian J, the fit minimises
-    :math:`\|r\|^2 / m + c \|w - w_0\|^2` by damped Gauss-Newton steps ([1]_; the damping is that of
-    [2]_, section 3.2), each solved with the matrix :math:`S = J J^T / m` of the residuals. A step
-    that gains less than the linearised model expects is corrected for what that has missed: by half
-    the acceleration of [3]_ (section 4), whose second derivative is taken as the difference over
-    the whole step. c is the one under which the linearised model makes the targets most probable
-    ([4]_, section 3; [5]_ for both together).
+    targets the noise :math:`N(0, \sigma^2 / \text{weight})`, so that the noise of the steps is
+    :math:`c = \sigma^2 / (m \sigma_w^2)` for m targets. Reviews choose it between steps: it is the
+    one under which the linearised model makes the targets most probable ([1]_, section 3; [2]_ for
+    both together).
 
     Parameters
     ----------
@@ -154,7 +135,7 @@ class LeastSquaresFit:
         and but for a constant.
     merit : float
         How well the network suits the targets, in nats for each: `evidence` less half the logarithm
-        of the leave-one-out error ([6]_), which no longer counts where it is large. The evidence
+        of the leave-one-out error ([3]_), which no longer counts where it is large. The evidence
         is how well rows predict each other on average over all numbers of rows, the leave-one-out
         error how well all but one do: where rows are exact and some far apart, the evidence alone
         prefers networks of high frequency, which fill gaps badly. Both assume that the fit reaches
@@ -166,14 +147,9 @@ class LeastSquaresFit:
 
     References
     ----------
-    .. [1] Marquardt. An Algorithm for Least-Squares Estimation of Nonlinear Parameters. Journal of
-       SIAM 11(2), 1963.
-    .. [2] Madsen, Nielsen, Tingleff. Methods for Non-Linear Least Squares Problems. DTU, 2004.
-    .. [3] Transtrum, Sethna. Improvements to the Levenberg-Marquardt algorithm for nonlinear
-       least-squares minimization. 2012. arXiv:1201.5885.
-    .. [4] MacKay. Bayesian Interpolation. Neural Computation 4(3), 1992.
-    .. [5] Foresee, Hagan. Gauss-Newton Approximation to Bayesian Learning. ICNN 1997.
-    .. [6] Fong, Holmes. On the marginal likelihood and cross-validation. Biometrika 107(2), 2020.
+    .. [1] MacKay. Bayesian Interpolation. Neural Computation 4(3), 1992.
+    .. [2] Foresee, Hagan. Gauss-Newton Approximation to Bayesian Learning. ICNN 1997.
+    .. [3] Fong, Holmes. On the marginal likelihood and cross-validation. Biometrika 107(2), 2020.
     """
 
     def __init__(
@@ -192,10 +168,9 @@ class LeastSquaresFit:
         self.power = self._numbers.power
         self._found = found
         self._close_enough = 0.0 if found is None else found.close_enough
-        self._start = stack.parameters.clone() if anchor is None else anchor
-        self._accept(self._evaluate(stack.parameters.clone()))
-        self._noise = 0.0 if found is None else found.noise * self._model.scale
-        self._damping = FIRST_DAMPING * self._model.scale
+        self._steps = DampedSteps(stack, self._numbers, anchor)
+        if found is not None:
+            self._steps.noise = found.noise * self._steps.model.scale
         self._reviews: list[float] = []
         self._expected_gain = 0.0
         self._promise = Promise()
@@ -208,7 +183,7 @@ class LeastSquaresFit:
     @property
     def loss(self) -> float:
         """The weighted mean squared residual."""
-        return self._at.loss
+        return self._steps.at.loss
 
     @property
     def has_converged(self) -> bool:
@@ -244,7 +219,7 @@ class LeastSquaresFit:
     @property
     def anchor(self) -> Tensor:
         """The initial weights, near which the prior holds those of the fit."""
-        return self._start
+        return self._steps.anchor
 
     def history(self, interruption: str | None) -> History:
         """Return the course of the fit, and what ended it."""
@@ -253,18 +228,18 @@ class LeastSquaresFit:
 
     def noise_of(self, n_numbers: int) -> float:
         """Return the c that as many numbers of the same table are expected to have."""
-        return self._noise * float((len(self._numbers) / n_numbers) ** POWER_OF_NOISE)
+        return self._steps.noise * float((len(self._numbers) / n_numbers) ** POWER_OF_NOISE)
 
     @property
     def findings(self) -> Findings:
         """What this fit has found out, as of the last :meth:`review`."""
         close_enough = (CLOSE_ENOUGH * self._explain().error_of_unseen()) ** 2
-        return Findings(self._noise / self._model.scale, close_enough)
+        return Findings(self._steps.noise / self._steps.model.scale, close_enough)
 
     @property
     def prior_variance(self) -> float:
         """Mean variance that the prior gives the values, as of the last :meth:`review`."""
-        return self._explain().variance * self._model.scale
+        return self._explain().variance * self._steps.model.scale
 
     def noise_of_outputs(self) -> Tensor:
         """Return the standard deviation (p,) of the noise of each output, at weight 1."""
@@ -275,14 +250,14 @@ class LeastSquaresFit:
 
     def expect_noise(self) -> None:
         """Take the largest noise that is hardly less probable than the one that was found."""
-        self._noise_index = self._model.largest_noise(
+        self._noise_index = self._steps.model.largest_noise(
             self._noise_index or 0, self._promise.n_noises
         )
-        self._noise = NOISES[self._noise_index] * self._model.scale
+        self._steps.noise = NOISES[self._noise_index] * self._steps.model.scale
 
     def with_more(self, rows: JetRows) -> LeastSquaresFit:
         """Return a fit that goes on from here, with more rows of the same table."""
-        fit = LeastSquaresFit(self.stack, rows, anchor=self._start, earlier_losses=self.losses)
+        fit = LeastSquaresFit(self.stack, rows, anchor=self.anchor, earlier_losses=self.losses)
         fit._noise_index, fit._promise = self._noise_index, self._promise
         fit.review()
         return fit
@@ -321,9 +296,9 @@ class LeastSquaresFit:
             return
         self._reviewed_at = len(self.losses)
         is_first = self._noise_index is None
-        self._noise = self._choose_noise() * self._model.scale
+        self._steps.noise = self._choose_noise() * self._steps.model.scale
         explanation = self._explain()
-        objective = log(max(self._objective(self._at), TINY))
+        objective = log(max(self._steps.objective, TINY))
         self._expected_gain = objective - log(max(explanation.least_objective, TINY))
         self._reviews.append(objective)
         if self._found is None:
@@ -336,13 +311,13 @@ class LeastSquaresFit:
         """Return the noise over the scale, and set the evidence that goes with it."""
         if self._found is not None:
             return self._found.noise
-        self._noise_index, self.evidence = self._model.most_probable_noise(
+        self._noise_index, self.evidence = self._steps.model.most_probable_noise(
             self._noise_index, min(self._promise.n_noises, self._most_noises)
         )
         return NOISES[self._noise_index]
 
     def _explain(self) -> Explanation:
-        return self._model.explain(self._noise)
+        return self._steps.model.explain(self._steps.noise)
 
     def _judge(self, error_of_unseen: float) -> None:
         """Set the merit, and what is close enough."""
@@ -373,80 +348,6 @@ class LeastSquaresFit:
         if not self._reviews:
             self.review()
         self.losses.append(self.loss)
-        self._move()
+        self._is_stuck = not self._steps.move()
         if self.n_steps % REVIEW_INTERVAL == 0 or self.loss <= self._close_enough:
             self.review()
-
-    def _move(self) -> None:
-        """Accept a step that lowers the objective, with as much damping as that needs."""
-        rise = 2.0
-        for _ in range(MAX_ATTEMPTS):
-            factor = self._model.factor(self._noise + self._damping)
-            if factor is not None:
-                trial, gain = self._try(factor)
-                if gain > 0:
-                    self._damping *= max(LEAST_FACTOR, 1 - (2 * min(gain, 1.0) - 1) ** 3)
-                    self._accept(trial)
-                    return
-            self._damping = max(self._damping, NOISES[0] * self._model.scale) * rise
-            rise *= 2
-        self._is_stuck = True
-
-    def _evaluate(self, parameters: Tensor) -> Evaluation:
-        return evaluate_network(self.stack, self._numbers, parameters)
-
-    def _accept(self, evaluation: Evaluation) -> None:
-        """Go there, and set what the linearised model is there."""
-        self._at = evaluation
-        self.stack.parameters.copy_(evaluation.parameters)
-        self._jacobian = Jacobian(self.stack, self._numbers, evaluation)
-        self._explained = self._jacobian.times(evaluation.parameters - self._start)
-        target = evaluation.residual + self._explained
-        self._model = LinearModel(self._jacobian.gram(), target)
-
-    def _objective(self, evaluation: Evaluation) -> float:
-        moved = self._length(evaluation.parameters - self._start)
-        return evaluation.loss + self._noise * moved**2
-
-    def _length(self, direction: Tensor) -> float:
-        """Return the length of a direction of the folded parameters, in those of the prior."""
-        return float((direction / self.stack.frequencies).norm())
-
-    def _try(self, factor: Tensor) -> tuple[Evaluation, float]:
-        """Return where a damped step leads, and what it gains over what is expected of it."""
-        step, expected_residual = self._propose(factor)
-        trial = self._evaluate(self._at.parameters + step)
-        before, after = self._objective(self._at), self._objective(trial)
-        expected = after - trial.loss + float(expected_residual.square().mean())
-        expected_fall = max(before - expected, TINY)
-        if before - after < FAITHFUL * expected_fall:
-            missed = trial.residual - expected_residual
-            correction = self._correction(factor, missed, MOST_CORRECTION * self._length(step))
-            if correction is not None:
-                corrected = self._evaluate(trial.parameters + correction)
-                if self._objective(corrected) < after:
-                    trial, after = corrected, self._objective(corrected)
-        return trial, (before - after) / expected_fall
-
-    def _propose(self, factor: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a damped step, and what residual the linearised model expects after it."""
-        total = self._noise + self._damping
-        shrink = self._noise / total
-        solved = _solve(factor, self._at.residual + shrink * self._explained)
-        step = self._direction(solved) - shrink * (self._at.parameters - self._start)
-        return step, total * solved
-
-    def _correction(self, factor: Tensor, missed: Tensor, most: float) -> Tensor | None:
-        """Return what explains the residual that a step has missed, unless that is too long."""
-        solved = _solve(factor, missed)
-        explained = missed - (self._noise + self._damping) * solved
-        squared_length = float(solved @ explained) / len(solved)
-        return self._direction(solved) if squared_length <= most**2 else None
-
-    def _direction(self, solved: Tensor) -> Tensor:
-        """Return the change of the folded parameters that a solution of the rows stands for."""
-        return self._jacobian.transpose_times(solved) / len(solved)
-
-
-def _solve(factor: Tensor, target: Tensor) -> Tensor:
-    return torch.cholesky_solve(target[:, None], factor)[:, 0]

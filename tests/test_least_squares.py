@@ -1,14 +1,10 @@
 import numpy as np
 import pytest
-import torch
-from hypothesis import event, given
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
-from test_jacobian import dense_jacobian, problems
 
 from skinr import SirenRegressor
 from skinr.frequency import CANDIDATES
-from skinr.least_squares import LeastSquaresFit
 
 FUNCTIONS = {
     "two sines": lambda X: np.sin(8 * X[:, 0]) + 0.5 * np.cos(21 * X[:, 0]),
@@ -26,63 +22,6 @@ def rows_of(name, n_rows, *, n_features=1, noise=0.0, seed=0):
 def unexplained(model, name, n_features=1):
     new = np.random.default_rng(99).uniform(-0.98, 0.98, (2000, n_features))
     return 1 - model.score(new, FUNCTIONS[name](new))
-
-
-@given(problems())
-def test_a_step_is_that_of_the_dense_jacobian(problem):
-    stack, rows = problem
-    start = stack.parameters.clone()
-    fit = LeastSquaresFit(stack, rows, anchor=start - 0.01 * stack.frequencies)
-    jacobian = dense_jacobian(stack, rows)
-    size = len(jacobian)
-    fit.review()
-    residual, noise, damping = fit._at.residual, fit._noise, fit._damping
-    normal = jacobian.T @ jacobian / size
-    normal.diagonal().add_(noise + damping)
-    direction = torch.linalg.solve(normal, jacobian.T @ residual / size - noise * 0.01)
-    step, expected_residual = fit._propose(fit._model.factor(noise + damping))
-    torch.testing.assert_close(step, direction * stack.frequencies, rtol=1e-5, atol=1e-9)
-    torch.testing.assert_close(
-        expected_residual, residual - jacobian @ direction, rtol=1e-6, atol=1e-9
-    )
-
-
-@given(problems())
-def test_a_correction_makes_up_for_what_the_linearised_model_has_missed(problem):
-    stack, rows = problem
-    fit = LeastSquaresFit(stack, rows)
-    fit.review()
-    start, shift = fit._at.parameters, fit._noise + fit._damping
-    factor = fit._model.factor(shift)
-    step, expected_residual = fit._propose(factor)
-    trial, gain = fit._try(factor)
-    jacobian = dense_jacobian(stack, rows)
-    normal = jacobian.T @ jacobian / len(jacobian)
-    normal.diagonal().add_(shift)
-    missed = fit._evaluate(start + step).residual - expected_residual
-    direction = torch.linalg.solve(normal, jacobian.T @ missed / len(jacobian))
-    corrected = start + step + direction * stack.frequencies
-    is_corrected = not torch.equal(trial.parameters, start + step)
-    event(f"corrected: {is_corrected}")
-    if is_corrected:
-        torch.testing.assert_close(trial.parameters, corrected, rtol=1e-5, atol=1e-8)
-        assert fit._objective(trial) < fit._objective(fit._evaluate(start + step))
-    else:
-        is_long = direction.norm() > 0.37 * (step / stack.frequencies).norm()
-        is_worse = fit._objective(fit._evaluate(corrected)) >= fit._objective(trial) * (1 - 1e-6)
-        assert gain > 0.74 or is_long or is_worse
-
-
-@given(problems())
-def test_no_step_raises_the_objective(problem):
-    fit = LeastSquaresFit(*problem)
-    fit.review()
-    before = fit._objective(fit._at)
-    for _ in range(4):
-        fit._move()
-        after = fit._objective(fit._at)
-        assert after <= before
-        before = after
 
 
 @pytest.mark.slow
