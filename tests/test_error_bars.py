@@ -219,8 +219,8 @@ def test_an_ensemble_interrupted_in_its_first_member_keeps_the_network_of_the_ro
     n_looks_of_the_first = single.n_iter_ + 3
     monkeypatch.setattr(
         Interruption,
-        "reason",
-        property(lambda _: "a test" if next(looks) > n_looks_of_the_first else None),
+        "_reason",
+        lambda _: "a test" if next(looks) > n_looks_of_the_first else None,
     )
     with pytest.warns(UserWarning, match="a test"):
         cut = SirenRegressor(omega_0=3, n_estimators=4, random_state=0).fit(X, y)
