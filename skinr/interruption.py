@@ -81,7 +81,7 @@ class Interruption:
 
     Attributes
     ----------
-    ended : str or None
+    ended_by : str or None
         What has ended a fit before its last update, as :meth:`is_due` has found.
     """
 
@@ -91,7 +91,7 @@ class Interruption:
         self._max_time = max_time
         self._sender: str | None = None
         self._restoring = ExitStack()
-        self.ended: str | None = None
+        self.ended_by: str | None = None
 
     def __enter__(self) -> Interruption:
         self._start = monotonic()
@@ -119,8 +119,8 @@ class Interruption:
         CancelledError
             Where nobody wants the fit any more.
         """
-        self.ended = self.ended or self._reason()
-        return self.ended is not None
+        self.ended_by = self.ended_by or self._reason()
+        return self.ended_by is not None
 
     def _reason(self) -> str | None:
         if self._sender:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
@@ -39,6 +40,7 @@ from skinr.targets import (
     check_targets,
     collect_targets,
     jet_problem,
+    require_real,
     units_of_derivatives,
     with_implied_values,
 )
@@ -260,8 +262,9 @@ def _validate_values(
         y_numeric=True,
         reset=not continued,
     )
-    if values.dtype.kind not in "buif":
-        raise ValueError(f"y must hold real numbers; it has dtype {values.dtype}.")
+    if issparse(values):
+        raise TypeError("y is sparse; a dense array is accepted, as y.toarray() gives.")
+    require_real("y", values)
     if values.dtype == np.longdouble:
         values = values.astype(np.float64)
     targets = values.reshape(len(values), -1)

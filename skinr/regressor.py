@@ -564,8 +564,9 @@ class SirenRegressor(
         std : ndarray of the shape of `y`
             Only where `return_std` is True: the standard deviation of new values around `y`, their
             noise included, at mean weight. Its square less that of `noise_` is the variance of the
-            function. y ± 1.96 std is made to hold 95% of new values; for few members the
-            deviation of the function is that much wider than the members' own, as of Student's t.
+            function. y ± 1.96 std is made to hold 95% of new values, from some 20 rows on, and is
+            too narrow of fewer; for few members the deviation of the function is that much wider
+            than the members' own, as of Student's t.
 
         Raises
         ------

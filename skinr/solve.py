@@ -180,7 +180,7 @@ def _by_batches(
     checkpoint = _checkpoint(regressor, problem)
     if problem.candidates is not None:
         problem = _begin(regressor, problem, problem.candidates, interruption)
-        if interruption.ended:
+        if interruption.ended_by:
             checkpoint = None  # it would go on from another beginning
     history = train(
         problem.stack,

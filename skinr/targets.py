@@ -172,16 +172,18 @@ def check_targets(table: Table, layout: Layout, weights: dict[str, float]) -> No
         )
 
 
+def require_real(name: str, array: Array) -> None:
+    """Raise a ValueError for text, dates, durations and complex numbers."""
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"{name} must hold real numbers; it has dtype {array.dtype}.")
+
+
 def _validate(name: str, part: ArrayLike) -> Array:
     array: Array = check_array(
-        part,
-        dtype=[np.float64, np.float32],
-        ensure_2d=False,
-        allow_nd=True,
-        ensure_all_finite="allow-nan",
-        input_name=name,
+        part, ensure_2d=False, allow_nd=True, ensure_all_finite="allow-nan", input_name=name
     )
-    return array
+    require_real(name, array)
+    return array if array.dtype in (np.float64, np.float32) else array.astype(np.float64)
 
 
 def with_implied_values(table: Table, layout: Layout) -> tuple[Table, Layout]:

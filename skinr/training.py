@@ -269,7 +269,7 @@ class Monitor(NamedTuple):
     @property
     def ended_by(self) -> str | None:
         """What has ended the fit before its time, if something has."""
-        return self.interruption.ended if self.interruption else None
+        return self.interruption.ended_by if self.interruption else None
 
 
 @torch.no_grad()

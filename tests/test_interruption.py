@@ -22,9 +22,9 @@ def test_the_first_signal_is_a_request(number, sender):
     with Interruption() as interruption:
         assert not interruption.is_due()
         signal.raise_signal(number)
-        assert interruption.ended is None
+        assert interruption.ended_by is None
         assert interruption.is_due()
-    assert interruption.ended == sender
+    assert interruption.ended_by == sender
     assert signal.getsignal(number) == before
 
 
@@ -81,7 +81,7 @@ def test_the_time_is_over():
         assert not interruption.is_due()
         while not interruption.is_due():
             assert monotonic() - start < 10
-    assert interruption.ended == "max_time=0.01 seconds"
+    assert interruption.ended_by == "max_time=0.01 seconds"
 
 
 def test_in_a_thread_the_time_counts():
@@ -90,7 +90,7 @@ def test_in_a_thread_the_time_counts():
     def run():
         with Interruption(max_time=1e-9) as interruption:
             interruption.is_due()
-            reasons.append(interruption.ended)
+            reasons.append(interruption.ended_by)
 
     thread = threading.Thread(target=run)
     thread.start()

@@ -147,7 +147,7 @@ def test_an_interruption_leaves_what_was_chosen(n_few):
     choice = chosen_of(stack, few, 2)
     with Interruption(max_time=1e-9) as interruption:
         left = preferred(rows, few, choice, stack, Monitor(interruption=interruption))
-    assert interruption.ended
+    assert interruption.ended_by
     assert left.fit is choice.fit
 
 

@@ -551,9 +551,13 @@ def test_bad_data(X, y, message):
         small().fit(X, y)
 
 
-def test_sparse_input():
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_sparse_input(method):
+    dense, sparse = [[0.0], [1.0]], csr_matrix([[0.0], [1.0]])
     with pytest.raises(TypeError, match=r"[Ss]parse"):
-        small().fit(csr_matrix([[0.0], [1.0]]), [0.0, 1.0])
+        getattr(small(), method)(sparse, [0.0, 1.0])
+    with pytest.raises(TypeError, match="y is sparse; a dense array is accepted"):
+        getattr(small(), method)(dense, sparse)
 
 
 def test_another_number_of_features(chirp):

@@ -378,6 +378,9 @@ def test_routing_splits_and_passes_derivatives():
         ({"gradient": np.full_like(SLOPES, np.inf)}, "infinity"),
         ({"y": np.where(np.isnan(ANCHOR), 0, np.inf), "gradient": SLOPES}, "infinity"),
         ({"y": ANCHOR}, "NaN"),
+        ({"y": VALUES.astype(str), "gradient": SLOPES}, "numeric"),
+        ({"y": VALUES, "gradient": SLOPES.astype("m8[s]")}, "gradient must hold real numbers"),
+        ({"laplacian": CURVATURES.astype("M8[s]")}, "laplacian must hold real numbers"),
         ({}, "requires y"),
     ],
 )
