@@ -183,10 +183,13 @@ def choose_solver(regressor: SirenRegressor, survey: Survey, *, is_piece: bool) 
 def _obstacles_to_lm(regressor: SirenRegressor, survey: Survey) -> list[str]:
     table, layout = survey.table, survey.layout
     is_large = len(table.X) * layout.n_components * layout.n_outputs > MOST_NUMBERS_AT_ALL
+    is_ensemble, is_robust = regressor.n_estimators > 1, regressor.loss == "huber"
     obstacles = {
-        f"loss={regressor.loss!r}": regressor.loss != "squared_error",
+        "loss='absolute_error'": regressor.loss == "absolute_error",
+        "loss='huber' for an ensemble": is_robust and is_ensemble,
+        "loss='huber' for derivatives": is_robust and layout.has_derivatives,
         "early_stopping=True": regressor.early_stopping,
-        "derivatives for an ensemble": layout.has_derivatives and regressor.n_estimators > 1,
+        "derivatives for an ensemble": layout.has_derivatives and is_ensemble,
         f"more than {MOST_NUMBERS_AT_ALL} values and derivatives": is_large,
     }
     return [name for name, is_there in obstacles.items() if is_there]
@@ -230,12 +233,18 @@ def may_begin_with_few(regressor: SirenRegressor, survey: Survey, solver: str) -
         regressor.solver == "auto"
         and solver == "soap"
         and regressor.omega_0 == "auto"
-        and regressor.loss == "squared_error"
+        and (regressor.loss == "squared_error" or _may_take_rounds(regressor, survey))
         and regressor.alpha == 0
         and survey.table.X.size + survey.table.y.size <= MAX_COPIED_SIZE
         and not survey.is_picture
         and survey.few_rows_show
     )
+
+
+def _may_take_rounds(regressor: SirenRegressor, survey: Survey) -> bool:
+    """Return whether there may be a fit for each round: outliers hide whether a grid has pixels."""
+    is_alone = regressor.n_estimators == 1 and regressor.checkpoint is None
+    return regressor.loss == "huber" and is_alone and not survey.is_grid
 
 
 def term_weights(regressor: SirenRegressor) -> dict[str, float]:

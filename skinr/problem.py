@@ -85,6 +85,8 @@ class Problem(NamedTuple):
         Of each member: draws the order of the rows.
     continued : bool
         Whether networks have been fitted before.
+    takes_rounds : bool
+        Whether the Huber loss is minimised by least squares, in several fits.
     """
 
     table: Table
@@ -101,6 +103,7 @@ class Problem(NamedTuple):
     batch_size: int
     generators: list[torch.Generator]
     continued: bool
+    takes_rounds: bool
 
     @property
     def copied_rows(self) -> TrainingRows:
@@ -155,6 +158,27 @@ def prepare(
         _warn_of_constants(units, layout.values_of(table))
     else:
         units = _new_units(regressor, table, layout)
+    return _pose(regressor, table, layout, units, continued=continued, is_piece=is_piece)
+
+
+def with_values(regressor: SirenRegressor, problem: Problem, values: NDArray[Any]) -> Problem:
+    """Return a problem of the same rows with other values, in units of those."""
+    table, layout, units = problem.table._replace(y=values), problem.layout, problem.units
+    if not problem.continued:
+        units = _new_units(regressor, table, layout)._replace(y_dtype=units.y_dtype)
+    return _pose(regressor, table, layout, units, continued=problem.continued, is_piece=False)
+
+
+def _pose(
+    regressor: SirenRegressor,
+    table: Table,
+    layout: Layout,
+    units: Units,
+    *,
+    continued: bool,
+    is_piece: bool,
+) -> Problem:
+    """Draw the networks, and say how they are fitted."""
     random = check_random_state(regressor.random_state)
     seeds = [int(random.randint(2**31 - 1)) for _ in range(regressor.n_estimators)]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -173,7 +197,9 @@ def prepare(
     training, validation = table, None
     if regressor.early_stopping and not is_piece:
         training, validation = hold_out(regressor, table, random)
-    scaling, objective = _objective(regressor, table, layout, units, stack)
+    takes_rounds = regressor.loss == "huber" and (solver == "lm" or candidates is not None)
+    loss = "squared_error" if takes_rounds else regressor.loss
+    scaling, objective = _objective(regressor, table, layout, units, stack, loss)
     rows: Rows
     if solver == "lm" or len(generators) == 1:
         rows, unseen = training_rows(training, layout, units, scaling, stack), None
@@ -195,6 +221,7 @@ def prepare(
         batch_size=choose_batch_size(regressor, training, is_piece=is_piece),
         generators=generators,
         continued=continued,
+        takes_rounds=takes_rounds,
     )
 
 
@@ -208,7 +235,7 @@ def refined(regressor: SirenRegressor, problem: Problem, few: Sequence[LeastSqua
     anchor = torch.cat([fit.anchor for fit in few]).to(present.device, present.dtype)
     rate = peak_rate(regressor, stack, problem.layout, problem.solver, n_rows=n_rows)
     alphas = [2 * fit.noise_of(n_rows * problem.layout.n_outputs) for fit in few]
-    objective = Objective(stack, regressor.loss, alphas, anchor)
+    objective = Objective(stack, "squared_error", alphas, anchor)
     problem = problem._replace(stack=stack, objective=objective, rate=rate)
     if len(few) == len(problem.generators):
         return problem
@@ -308,17 +335,22 @@ def _warn_of_constants(units: Units, values: Table) -> None:
 
 
 def _objective(
-    regressor: SirenRegressor, table: Table, layout: Layout, units: Units, stack: SirenStack
+    regressor: SirenRegressor,
+    table: Table,
+    layout: Layout,
+    units: Units,
+    stack: SirenStack,
+    loss: str,
 ) -> tuple[AffineMap, Objective]:
     """Return how the columns of the targets are normalised, and what is minimised."""
     if not layout.has_derivatives:
-        return units.y, Objective(stack, regressor.loss, regressor.alpha)
+        return units.y, Objective(stack, loss, regressor.alpha)
     return jet_problem(
         table,
         layout,
         units,
         stack,
-        loss=regressor.loss,
+        loss=loss,
         alpha=regressor.alpha,
         weights=term_weights(regressor),
     )

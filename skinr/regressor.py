@@ -99,7 +99,8 @@ class SirenRegressor(
         "lm" is for small tables: Levenberg and Marquardt's steps over all rows in float64. It keeps
         the weights near their initial values, as strongly as the noise that it finds in the rows
         calls for, and stops by itself. Its cost grows with the cube of the number of values and
-        derivatives. It minimises squared errors, and takes neither `early_stopping` nor `alpha`.
+        derivatives. It takes neither `early_stopping` nor `alpha`, nor losses but "squared_error"
+        and, for the values of one network, "huber".
         "adam" updates on mini-batches in float32, for any table. "soap" is Adam in the eigenbasis
         of the gradients' covariances [3]_: it fills in better between the rows, and gets much
         further in several thousand updates, but costs more where layers are wide and batches
@@ -115,8 +116,8 @@ class SirenRegressor(
         2000. If the residuals of neighbouring rows are correlated, these have missed structure,
         and the network is drawn anew; the more rows there are, the less correlation is tolerated.
         Otherwise "soap" goes on from there, and holds the weights near their initial values as
-        "lm" did. Pictures do without this beginning, and so do fits in which `loss`, `alpha` or
-        `omega_0` are not the defaults.
+        "lm" did. Pictures do without this beginning, and so do fits in which `alpha` or `omega_0`
+        are not the defaults, or `loss` is "absolute_error".
 
         Rows on a grid are the pixels of a picture, unless second differences of their values grow
         with the spacing of the nodes as those of a smooth function do, or not at all, as those of
@@ -144,7 +145,13 @@ class SirenRegressor(
 
     loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         What is minimised, in units of the normalised target. "huber" is quadratic for residuals
-        up to 0.1 and linear beyond.
+        up to twice their median size and linear beyond, for each output: outliers of any size do
+        little harm, as long as few are among the neighbours of any row.
+
+        "huber" is fitted by least squares, wherever these take part, in two to six fits: to values
+        that are drawn to what the fit before predicts, or to the medians of neighbours at first,
+        until no residual is beyond the turn. Ensembles, derivatives, more than 2048 rows on a grid
+        and fits with a `checkpoint` are learned from mini-batches, by the median of each.
 
     alpha : float, default=0.0
         For "adam" and "soap": strength of the L2 penalty; the objective is the weighted mean loss
@@ -160,7 +167,8 @@ class SirenRegressor(
         more than 500,000 rows, which makes better use of them in twice the time.
 
     max_iter : int, default=1000
-        Number of optimiser updates, whatever the number of rows; the most of them for "lm".
+        Number of optimiser updates, whatever the number of rows; the most of them for "lm". Of
+        each fit, where `loss` takes several.
 
     early_stopping : bool, default=False
         Whether to hold rows out, stop when their score stops improving, and keep the weights of
@@ -230,7 +238,8 @@ class SirenRegressor(
     loss_curve_ : ndarray of shape (n_iter_,)
         The objective before each update, on its mini-batch, in units of the normalised target. For
         "lm" it is over the rows that are fitted by then: up to 500 while the frequency is chosen,
-        then all. For an ensemble it is the mean over the members, or with "lm" that of the first.
+        then all. For an ensemble it is the mean over the members, or with "lm" that of the first;
+        of several fits for the sake of `loss` it is that of the last.
 
     best_loss_ : float
         The lowest value of `loss_curve_`.

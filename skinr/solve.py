@@ -27,8 +27,9 @@ from skinr.network import SirenStack
 from skinr.optimizers import Adam, AdamState, learning_rates
 from skinr.passes import evaluate
 from skinr.posterior import fit_posterior
-from skinr.problem import Problem, refined
+from skinr.problem import Problem, refined, with_values
 from skinr.progress import Progress, progress_bar
+from skinr.robust import MOST_ROUNDS, clipped_residuals, has_settled, local_medians
 from skinr.rows import to_tensor
 from skinr.scaling import CHUNK_SIZE, Units
 from skinr.targets import constant_from_rows
@@ -66,8 +67,8 @@ def solve(regressor: SirenRegressor, problem: Problem) -> Solution:
         progress_bar(regressor.max_iter, bool(regressor.verbose)) as progress,
         Interruption(regressor.max_time) as interruption,
     ):
-        by_solver = _by_least_squares if problem.solver == "lm" else _by_batches
-        solution = by_solver(regressor, problem, progress, interruption)
+        fit = _by_rounds if problem.takes_rounds else _once
+        solution = fit(regressor, problem, progress, interruption)
     return _with_constant(solution, problem) if problem.layout.has_derivatives else solution
 
 
@@ -140,6 +141,45 @@ def warn_of(history: History, rate: float, *, stacklevel: int) -> None:
             ConvergenceWarning,
             stacklevel=stacklevel + 1,
         )
+
+
+def _once(
+    regressor: SirenRegressor,
+    problem: Problem,
+    progress: Progress | None,
+    interruption: Interruption,
+) -> Solution:
+    by_solver = _by_least_squares if problem.solver == "lm" else _by_batches
+    return by_solver(regressor, problem, progress, interruption)
+
+
+def _by_rounds(
+    regressor: SirenRegressor,
+    problem: Problem,
+    progress: Progress | None,
+    interruption: Interruption,
+) -> Solution:
+    """Minimise Huber's loss by least squares.
+
+    Where values are what is predicted of them plus the clipped residual, least squares have the
+    derivative that Huber's loss of the given values has there ([1], section 7.8, "modified
+    residuals"): a network that is fitted to such values and predicts them again minimises it.
+
+    .. [1] Huber, Ronchetti. Robust Statistics. 2nd edition, Wiley, 2009.
+    """
+    table, expected = problem.table, local_medians(problem.table)
+    solution = None
+    for _ in range(MOST_ROUNDS):
+        clipped = clipped_residuals(table, expected)
+        problem = with_values(regressor, problem, expected + clipped)
+        latest = _once(regressor, problem, progress, interruption)
+        if interruption.ended_by and solution:
+            return solution._replace(history=latest.history)
+        solution, before, expected = latest, expected, _predictions(latest, table.X)
+        if interruption.ended_by or has_settled(before, expected, clipped):
+            break
+    assert solution is not None
+    return solution
 
 
 def _by_least_squares(
@@ -266,10 +306,14 @@ def _noise_of(
 
 def _with_constant(solution: Solution, problem: Problem) -> Solution:
     """Shift the values by what derivatives leave open."""
-    stack, units, table = solution.stack, solution.units, problem.table
-    device, dtype = stack.parameters.device, stack.parameters.dtype
-    coordinates = to_tensor(table.X, units.X, device, dtype)[None]
-    predictions = units.y.restore(mean_of_members(evaluate(stack, coordinates)).cpu().numpy())
-    constant = constant_from_rows(predictions, table, problem.layout)
+    units, table = solution.units, problem.table
+    constant = constant_from_rows(_predictions(solution, table.X), table, problem.layout)
     shifted = units.y._replace(center=units.y.center + constant)
     return solution._replace(units=units._replace(y=shifted))
+
+
+def _predictions(solution: Solution, X: NDArray[Any]) -> NDArray[np.float64]:
+    parameters, units = solution.stack.parameters, solution.units
+    coordinates = to_tensor(X, units.X, parameters.device, parameters.dtype)[None]
+    normalized = mean_of_members(evaluate(solution.stack, coordinates))
+    return units.y.restore(normalized.cpu().numpy())

@@ -54,7 +54,10 @@ def test_features_and_outputs_are_layers_to_soap(surface):
         ({}, True),
         ({"solver": "soap"}, False),
         ({"omega_0": 5.0}, False),
-        ({"loss": "huber"}, False),
+        ({"loss": "absolute_error"}, False),
+        ({"loss": "huber"}, True),
+        ({"loss": "huber", "n_estimators": 2}, False),
+        ({"loss": "huber", "checkpoint": "fit"}, False),
         ({"alpha": 0.1}, False),
         ({"n_estimators": 2}, True),
         ({"max_iter": 999}, False),
@@ -88,6 +91,8 @@ def test_a_function_on_a_grid_begins_with_few_rows(noise):
     y = np.sin(X[:, 0] / 9) * np.cos(X[:, 1] / 7) + noise * texture(4096)
     problem = prepare(SirenRegressor(), X, y, continued=False)
     assert problem.candidates is not None
+    robust = prepare(SirenRegressor(loss="huber"), X, y, continued=False)
+    assert robust.candidates is None
     assert prepare(SirenRegressor(), X[:2000], y[:2000], continued=False).solver == "lm"
 
 

@@ -97,7 +97,9 @@ def test_several_outputs_share_a_network():
     [
         (2048, {}, "lm"),
         (2049, {}, "adam"),
-        (50, {"loss": "huber"}, "adam"),
+        (50, {"loss": "huber"}, "lm"),
+        (50, {"loss": "huber", "n_estimators": 2}, "adam"),
+        (50, {"loss": "absolute_error"}, "adam"),
         (50, {"alpha": 0.1}, "adam"),
         (50, {"early_stopping": True}, "adam"),
     ],
@@ -112,7 +114,11 @@ def test_what_auto_takes(n_rows, options, expected):
 
 @pytest.mark.parametrize(
     "options",
-    [{"loss": "huber"}, {"early_stopping": True}],
+    [
+        {"loss": "absolute_error"},
+        {"loss": "huber", "n_estimators": 2},
+        {"early_stopping": True},
+    ],
     ids=str,
 )
 def test_what_least_squares_cannot(options):

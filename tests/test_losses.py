@@ -4,27 +4,59 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skinr.jets import evaluate_jets
-from skinr.losses import HUBER_DELTA, LOSSES, JetObjective, Objective, Term
+from skinr.losses import LOSSES, JetObjective, Objective, Term
 from skinr.network import Architecture, SirenStack
 from skinr.rows import TrainingRows
 
+
+def twice_huber(residual, weight):
+    """Quadratic up to twice the weighted median of the sizes in each column, held fixed."""
+    weight = torch.broadcast_to(weight, residual.shape).detach()
+    columns = residual.detach().abs().movedim(-2, -1).reshape(-1, residual.shape[-2])
+    weights = weight.movedim(-2, -1).reshape(columns.shape)
+    turns = []
+    for sizes, counts in zip(columns, weights, strict=True):
+        ranked = sorted(zip(sizes.tolist(), counts.tolist(), strict=True))
+        total = 0.0
+        for size, count in ranked:
+            total += count
+            if total >= float(counts.sum()) / 2 * (1 - 1e-12):
+                turns.append(2 * size)
+                break
+    shape = (*residual.shape[:-2], 1, residual.shape[-1])
+    turn = torch.tensor(turns, dtype=residual.dtype).reshape(shape).expand_as(residual)
+    size = residual.abs()
+    return torch.where(size <= turn, residual.square(), turn * (2 * size - turn))
+
+
 REFERENCES = {
-    "squared_error": torch.nn.functional.mse_loss,
-    "absolute_error": torch.nn.functional.l1_loss,
-    "huber": lambda *pair, reduction: (
-        2 * torch.nn.functional.huber_loss(*pair, reduction=reduction, delta=HUBER_DELTA)
-    ),
+    "squared_error": lambda residual, weight: residual.square(),
+    "absolute_error": lambda residual, weight: residual.abs(),
+    "huber": twice_huber,
 }
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@given(residuals=st.lists(st.floats(-3, 3), min_size=1, max_size=30))
-def test_value_and_derivative_agree_with_torch(name, residuals):
-    residual = torch.tensor(residuals, dtype=torch.float64, requires_grad=True)
-    expected = REFERENCES[name](residual, torch.zeros_like(residual), reduction="none")
+@given(
+    residuals=st.lists(st.floats(-3, 3), min_size=1, max_size=30),
+    repeats=st.lists(st.integers(1, 3), min_size=30, max_size=30),
+)
+def test_values_and_derivatives_are_those_of_the_definition(name, residuals, repeats):
+    residual = torch.tensor(residuals, dtype=torch.float64)[:, None].requires_grad_()
+    weight = torch.tensor(repeats[: len(residuals)], dtype=torch.float64)[:, None]
+    expected = REFERENCES[name](residual, weight)
     (derivative,) = torch.autograd.grad(expected.sum(), residual)
-    torch.testing.assert_close(LOSSES[name].value(residual), expected)
-    torch.testing.assert_close(LOSSES[name].derivative(residual), derivative)
+    values, derivatives = LOSSES[name](residual.detach(), weight)
+    torch.testing.assert_close(values, expected.detach())
+    torch.testing.assert_close(derivatives, derivative)
+
+
+def test_huber_agrees_with_torch():
+    residual = torch.tensor([[0.3], [-1.0], [0.5], [9.0], [-40.0]], dtype=torch.float64)
+    values, _ = LOSSES["huber"](residual, residual.new_ones(1))
+    zero = torch.zeros_like(residual)
+    expected = torch.nn.functional.huber_loss(residual, zero, reduction="none", delta=2.0)
+    torch.testing.assert_close(values, 2 * expected)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -47,8 +79,8 @@ def test_objective_agrees_with_autograd(name, weighted, alpha, output_activation
     losses, gradient = objective.loss_and_gradient(rows)
     for k in range(2):
         network = stack.network(k)
-        errors = REFERENCES[name](network(rows.coordinates[0]), rows.targets[k], reduction="none")
-        weight = rows.weight[k] if weighted else 1.0
+        weight = rows.weight[k] if weighted else torch.ones(1)
+        errors = REFERENCES[name](network(rows.coordinates[0]) - rows.targets[k], weight)
         squares = sum(linear.weight.square().sum() for linear in network.linears)
         own_alpha = alpha[k] if isinstance(alpha, tuple) else alpha
         expected = (weight * errors).mean() + own_alpha / 2 * squares
@@ -123,10 +155,8 @@ def test_objective_of_jets_agrees_with_autograd(name, weighted, full):
     for term, part in zip(terms, parts, strict=True):
         target = targets[..., term.columns]
         known = ~target.isnan()
-        error = REFERENCES[name](
-            part / term.unit, target.nan_to_num(0).expand(2, -1, -1), reduction="none"
-        )
         share = known * (1.0 if weight is None else weight)
+        error = REFERENCES[name](part / term.unit - target.nan_to_num(0), share)
         expected = expected + term.weight * (share * error).sum(dim=(1, 2)) / share.sum()
     torch.testing.assert_close(losses, expected.detach())
     (by_parameters,) = torch.autograd.grad(expected.sum(), parameters)
