@@ -18,10 +18,11 @@ ROWS_PER_CELL = 75.0
 LOWEST, HIGHEST = 1.5, 30.0
 """Range of the choice; the upper end is what the paper takes for every image."""
 
-CANDIDATES = (0.2, 0.35, 0.6, 1.0, 1.5, 2.25, 3.5, 5.0, 7.5, 11.0, 16.0, 24.0)
+CANDIDATES = (0.0125, 0.05, 0.2, 0.35, 0.6, 1.0, 1.5, 2.25, 3.5, 5.0, 7.5, 11.0, 16.0, 24.0)
 """Frequencies among which the rows choose, where there are enough rows for them.
 
-The lowest suit what is nearly a polynomial, in noise and in several variables above all."""
+The lowest suit what is nearly linear or a polynomial, of few rows, in noise and in several
+variables above all."""
 
 MOST_OVER_DENSITY = 8.0
 """The highest candidate, in units of what as many rows can bear in general."""

@@ -227,7 +227,7 @@ class ImageRegressor(BaseEstimator):
         tiling = Tiling.of(known.shape, self.tile_size)
         regressor = self._make_regressor()
         _check_tiles(tiling, known, metadata, regressor)
-        if transformer.image_format_.n_channels is None:
+        if pixels.shape[-1] == 1:
             pixels = pixels[..., 0]
         is_one_tile = len(tiling.tiles) == 1
         fit: Any = partial(fit_tile, kept(fit_whole_tile, self.memory))

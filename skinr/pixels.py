@@ -204,7 +204,8 @@ def _find_channel_axis(pixels: Array, channel_axis: int | str | None) -> int | N
         return pixels.ndim - 1 if pixels.ndim > 2 and pixels.shape[-1] <= MAX_CHANNELS else None
     if channel_axis is None:
         return None
-    if channel_axis not in range(-pixels.ndim, pixels.ndim) or pixels.ndim < 2:
+    is_axis = channel_axis in range(-pixels.ndim, pixels.ndim) and pixels.ndim > 1
+    if isinstance(channel_axis, bool) or not is_axis:
         raise ValueError(
             f"channel_axis={channel_axis!r} given for an array of shape {pixels.shape}; accepted "
             "are 'auto', None, and one of its axes if another remains."

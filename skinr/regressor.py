@@ -59,7 +59,7 @@ class SirenRegressor(
         network holds. With too high a one the function oscillates between the rows, with too low
         a one it never learns the detail. "auto" chooses it by the training data:
 
-        - Where "lm" fits the rows, or a few of them first (see `solver`), networks of 0.2 to 24
+        - Where "lm" fits the rows, or a few of them first (see `solver`), networks of 0.0125 to 24
           compete (1 to 24 for derivatives), and the evidence of the rows and their leave-one-out
           errors decide. For a single feature a sixth of the edge of the spectrum joins them, if
           that is higher. If the winner fits its own rows but misses something of held-out ones,

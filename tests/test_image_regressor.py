@@ -17,6 +17,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
+from sklearn.tree import DecisionTreeRegressor
 from test_pictures import assert_same_pixels, make_picture
 
 from skinr import ImageCoordinateTransformer, ImageRegressor, SirenRegressor
@@ -588,3 +589,12 @@ def test_the_mean_of_several_networks_is_an_image():
     model = ImageRegressor(several).fit(waves())
     assert model.predict().dtype == np.uint8
     assert model.score(waves()) > 30
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("tile_size", [None, 4])
+def test_an_axis_of_one_channel_is_no_column_to_a_regressor(tile_size):
+    image = np.random.default_rng(0).integers(0, 256, (6, 5, 1), dtype=np.uint8)
+    model = ImageRegressor(DecisionTreeRegressor(random_state=0), tile_size=tile_size).fit(image)
+    assert model.predict().shape == image.shape
+    assert model.regressors_[0].predict(np.zeros((3, 2))).shape == (3,)

@@ -115,7 +115,7 @@ def test_bad_images(image, error, message):
         ImageCoordinateTransformer().image_to_arrays(image)
 
 
-@pytest.mark.parametrize("channel_axis", [2, -3, "last", 0.5], ids=str)
+@pytest.mark.parametrize("channel_axis", [2, -3, "last", 0.5, True], ids=str)
 def test_bad_channel_axis(channel_axis):
     with pytest.raises(ValueError, match="channel_axis"):
         ImageCoordinateTransformer().image_to_arrays(np.zeros((2, 2)), channel_axis=channel_axis)
