@@ -45,6 +45,10 @@ Pure noise would have a power of 1; it is larger since less of a function is tak
 there are more rows. On noisy terrains and smooth functions a power of 1 leaves 6% less than 1.5 of
 4,000 rows, and 5% to 20% more from 50,000 on."""
 
+LIKELIEST = 0.2
+"""The frequency that is most probable before the rows are seen; others are the less so, by the
+factor that they differ. From lower ones networks come to little but straight lines."""
+
 MANY_NUMBERS = 500
 """To fit, from which on that gain is not enough."""
 
@@ -140,8 +144,8 @@ class LeastSquaresFit:
         error how well all but one do: where rows are exact and some far apart, the evidence alone
         prefers networks of high frequency, which fill gaps badly. Both assume that the fit reaches
         the minimum of the linearised model; if it has converged above that, the objective that it
-        did reach is used. A handful of rows hardly tells frequencies apart, so the prior
-        probability of a frequency is in inverse proportion to it.
+        did reach is used. A handful of rows, or noise above the function, hardly tells frequencies
+        apart, so the further one is from `LIKELIEST`, the less probable it is beforehand.
     merits : list of float
         That of each review.
 
@@ -325,7 +329,7 @@ class LeastSquaresFit:
             self._close_enough = (CLOSE_ENOUGH * error_of_unseen) ** 2
         plain = min(error_of_unseen, PLAIN_ERROR * sqrt(self.power))
         self.merit = self.evidence - log(max(plain, TINY)) / 2
-        self.merit -= log(self.stack.omega_0[0]) / len(self._numbers)
+        self.merit -= abs(log(self.stack.omega_0[0] / LIKELIEST)) / len(self._numbers)
         if self.has_converged and not self._has_arrived:
             self.merit -= self._expected_gain / 2
         self.merits.append(self.merit)
