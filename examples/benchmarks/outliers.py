@@ -68,7 +68,7 @@ def main():
     """Measure all tables, and print medians, the worst and how often ours is ahead."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--functions", type=int, default=len(FUNCTIONS))
-    parser.add_argument("--sizes", type=float, nargs="+", default=[3.0, 100.0])
+    parser.add_argument("--sizes", type=float, nargs="+", default=[10.0])
     parser.add_argument("--states", type=int, default=1)
     parser.add_argument("--json")
     options = parser.parse_args()
