@@ -5,6 +5,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import HuberRegressor
 
+import skinr.few_rows
 import skinr.solve
 from skinr import SirenRegressor
 
@@ -41,7 +42,7 @@ def test_outliers_of_any_size_do_little_harm(n_rows, n_features):
         SirenRegressor(loss="huber", random_state=0).fit(X, with_outliers(y, size))
         for size in (3, 1e6)
     ]
-    assert error(fits[0], n_features) < 2 * clean + 0.2 * NOISE
+    assert error(fits[0], n_features) < 3 * clean + 0.2 * NOISE
     np.testing.assert_allclose(fits[0].predict(X), fits[1].predict(X), atol=0.02 * NOISE)
 
 
@@ -79,9 +80,10 @@ def test_straight_lines_are_those_of_huber_regressor():
 
 
 @pytest.mark.slow
-def test_a_large_table_has_no_less_of_it():
+def test_a_table_that_begins_with_few_rows_has_no_less_of_it(monkeypatch):
+    monkeypatch.setattr(skinr.few_rows, "SECOND_NUMBERS", 600)
     X, y = rows_of(2100, 2)
-    model = SirenRegressor((64, 64), loss="huber", max_iter=1000, random_state=0)
+    model = SirenRegressor((32, 32), loss="huber", max_iter=1000, random_state=0)
     assert error(model.fit(X, with_outliers(y, 20)), 2) < 0.5 * NOISE
 
 
