@@ -162,7 +162,7 @@ def prepare(
 
 
 def with_values(regressor: SirenRegressor, problem: Problem, values: NDArray[Any]) -> Problem:
-    """Return a problem of the same rows with other values, in units of those."""
+    """Return a problem of the same rows with other values, in units of those unless continued."""
     table, layout, units = problem.table._replace(y=values), problem.layout, problem.units
     if not problem.continued:
         units = _new_units(regressor, table, layout)._replace(y_dtype=units.y_dtype)

@@ -148,10 +148,11 @@ class SirenRegressor(
         up to twice their median size and linear beyond, for each output: outliers of any size do
         little harm, as long as few are among the neighbours of any row.
 
-        "huber" is fitted by least squares, wherever these take part, in two to six fits: to values
-        that are drawn to what the fit before predicts, or to the medians of neighbours at first,
-        until no residual is beyond the turn. Ensembles, derivatives, more than 2048 rows on a grid
-        and fits with a `checkpoint` are learned from mini-batches, by the median of each.
+        "huber" is fitted by least squares, wherever these take part, in up to six fits: each to
+        values whose residuals beyond the turn are cut off there, as of what the fit before
+        predicts, or of the medians of neighbours at first. Ensembles, derivatives, rows on a grid
+        that are too many for "lm", and beginnings by "lm" where there is a `checkpoint`, are left
+        to mini-batches, by the median of each.
 
     alpha : float, default=0.0
         For "adam" and "soap": strength of the L2 penalty; the objective is the weighted mean loss

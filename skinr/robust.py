@@ -14,7 +14,7 @@ from skinr.rows import Table
 from skinr.scaling import AffineMap
 
 MOST_ROUNDS = 6
-"""Fits of one table."""
+"""Fits of one table at most."""
 
 SETTLED = 0.5
 """Change of the predictions between two fits, over the largest residual that counts in full, below
