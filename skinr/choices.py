@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf, pi, sqrt
+from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -189,6 +190,7 @@ def _obstacles_to_lm(regressor: SirenRegressor, survey: Survey) -> list[str]:
         "loss='huber' for an ensemble": is_robust and is_ensemble,
         "loss='huber' for derivatives": is_robust and layout.has_derivatives,
         "early_stopping=True": regressor.early_stopping,
+        f"alpha={regressor.alpha}": regressor.alpha > 0,
         "derivatives for an ensemble": layout.has_derivatives and is_ensemble,
         f"more than {MOST_NUMBERS_AT_ALL} values and derivatives": is_large,
     }
@@ -199,7 +201,7 @@ def _suits_lm(regressor: SirenRegressor, survey: Survey) -> bool:
     is_usual = not (survey.layout.has_derivatives or survey.is_picture)
     most = MOST_NUMBERS_FOR_LM if is_usual else MOST_OTHER_NUMBERS_FOR_LM
     is_shown = len(survey.table.X) <= FEW_ROWS or survey.few_rows_show
-    return _count_numbers(regressor, survey) <= most and is_shown and regressor.alpha == 0
+    return _count_numbers(regressor, survey) <= most and is_shown
 
 
 def _count_numbers(regressor: SirenRegressor, survey: Survey) -> int:
@@ -258,13 +260,13 @@ def term_weights(regressor: SirenRegressor) -> dict[str, float]:
 
 def layer_sizes(regressor: SirenRegressor) -> tuple[int, ...]:
     """Return the widths of the hidden layers, checked."""
-    sizes = np.atleast_1d(np.asarray(regressor.hidden_layer_sizes))
-    if sizes.ndim != 1 or sizes.size == 0 or sizes.dtype.kind not in "iu" or (sizes < 1).any():
+    given = regressor.hidden_layer_sizes
+    sizes = (given,) if isinstance(given, Integral) else tuple(given)
+    if not sizes or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
         raise ValueError(
-            "hidden_layer_sizes must be one or more integers of at least 1; "
-            f"{regressor.hidden_layer_sizes!r} given."
+            f"hidden_layer_sizes must be one or more integers of at least 1; {given!r} given."
         )
-    return tuple(sizes.tolist())
+    return tuple(int(size) for size in sizes)
 
 
 def visits_to_pixels(

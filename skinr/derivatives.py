@@ -45,7 +45,8 @@ class DerivativesMixin:
         -------
         gradient : ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
             In units of y over those of each column of X; 0 along a column that was constant in the
-            training data. The first shape where y was one-dimensional.
+            training data, unless `normalize_X` is False. The first shape where y was
+            one-dimensional.
 
         Raises
         ------
@@ -224,7 +225,7 @@ def _known_r2(
     """
     scores = []
     for target, prediction in zip(targets.T, predictions.T, strict=True):
-        known = ~np.isnan(target).any(axis=0)
+        known = ~np.isnan(target).any(axis=0) & (weight > 0)
         target, prediction = target[:, known], prediction[:, known]
         if known.sum() < 2:
             continue

@@ -278,7 +278,7 @@ class ActivationDisplay:
             For positions that the estimator's `predict` would refuse, or an `ax` that :meth:`plot`
             refuses.
         TypeError
-            If X is an image, where the estimator is an ImageRegressor.
+            If X is a picture of Pillow's or a path, where the estimator is an ImageRegressor.
         AttributeError
             If it has no `layer_activations`, or is an ImageRegressor of several tiles.
         ImportError

@@ -97,7 +97,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         ValueError
             If X is not a finite table of numbers, or `shape` does not fit its columns.
         TypeError
-            If X is an image.
+            If X is a picture of Pillow's or a path.
         """
         with features_kept_on_error(self):
             positions = self._validate_positions(X, reset=True)
@@ -131,7 +131,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         ValueError
             If X is not a finite table of numbers with a column for each axis of the grid.
         TypeError
-            If X is an image.
+            If X is a picture of Pillow's or a path.
         """
         check_is_fitted(self)
         return to_coordinates(self._validate_positions(X, reset=False), self.shape_)
@@ -185,8 +185,8 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
             Positions (row, column) in pixels, row by row.
         y : ndarray of shape (n_pixels,) or (n_pixels, n_channels)
             Values, integers divided by the largest one of their dtype, which makes [0, 1], or
-            [-1, 1] where they are signed; floats as they are, NaN for a missing pixel. float32,
-            or float64 where the pixels need it.
+            about [-1, 1] where they are signed; floats as they are, NaN for a missing pixel.
+            float32, or float64 where the pixels need it.
 
         Raises
         ------

@@ -68,10 +68,10 @@ class ImageRegressor(BaseEstimator):
 
     tile_size : int, tuple of int or None, default=None
         Cuts the image into tiles of at most so many pixels along all or along each of the axes,
-        each with a regressor of its own. They reach an eighth of that further in all, and blend
-        there without seams. Each needs a pixel in use. None makes one tile. What is fitted at a
-        time is one tile, so that the memory that a large image takes is little more than its
-        pixels.
+        each with a regressor of its own. They reach an eighth of that further in all, rounded up on
+        each side, and blend there without seams. Each needs a pixel in use. None makes one tile.
+        What is fitted at a time is one tile, so that the memory that a large image takes is little
+        more than its pixels.
 
     n_jobs : int or None, default=None
         Tiles that are fitted in parallel, through joblib, whose backends carry them to other
@@ -307,7 +307,8 @@ class ImageRegressor(BaseEstimator):
 
         :math:`10 \log_{10}(p^2 / \mathrm{MSE})`, over the pixels in use and all channels, with
         predictions clipped to what the fitted image's dtype holds, and not rounded. The peak p is
-        the largest value of unsigned integers, and otherwise the range of the image's values.
+        the largest value of unsigned integers and of bool, and otherwise the range of the image's
+        values, or 1 where they are all the same.
 
         Parameters
         ----------
@@ -328,7 +329,8 @@ class ImageRegressor(BaseEstimator):
         ValueError
             If the image can't be read, or has another number of axes or channels than the fitted
             one; if both are pictures whose modes differ once palettes are colours, transparent
-            colours alpha and all of 1, L and I;16 greys; if the mask is unusable.
+            colours alpha and all of 1, L and I;16 greys; if the mask is unusable; or if the
+            regressor predicts NaN or infinite values.
         TypeError
             If it is a masked array, or not an image at all.
         OSError

@@ -76,6 +76,13 @@ class Siren(nn.Module):
     device, dtype : torch device and dtype, optional
         Where the parameters live, and in which precision.
 
+    Attributes
+    ----------
+    architecture : Architecture
+    omega_0, hidden_omega_0 : float
+    linears : torch.nn.ModuleList
+        The affine maps, the output layer last.
+
     Notes
     -----
     The parameters are not initialised: :meth:`SirenStack.initialize` draws them and

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from math import cos, pi, sqrt
+from math import sqrt
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from skinr.eigenbasis import Eigenbasis
@@ -117,7 +119,7 @@ class Adam:
         self.step_size *= factor[:, None]
 
 
-def learning_rates(schedule: str, learning_rate_init: float, max_iter: int) -> list[float]:
+def learning_rates(schedule: str, learning_rate_init: float, max_iter: int) -> NDArray[np.float64]:
     """Return the learning rate of every update.
 
     Parameters
@@ -130,7 +132,7 @@ def learning_rates(schedule: str, learning_rate_init: float, max_iter: int) -> l
 
     Returns
     -------
-    rates : list of max_iter floats
+    rates : ndarray of shape (max_iter,)
 
     References
     ----------
@@ -139,11 +141,10 @@ def learning_rates(schedule: str, learning_rate_init: float, max_iter: int) -> l
     .. [2] Loshchilov, Hutter. SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR 2017.
     """
     if schedule == "constant":
-        return [learning_rate_init] * max_iter
-    rates = []
-    for update in range(max_iter):
-        time = (update + 1) / (max_iter + 1)
-        rising = time / WARM_UP
-        falling = (1 + cos(pi * (time - WARM_UP) / (1 - WARM_UP))) / 2
-        rates.append(learning_rate_init * (rising if time < WARM_UP else falling))
+        return np.full(max_iter, learning_rate_init)
+    time = np.arange(1, max_iter + 1) / (max_iter + 1)
+    falling = (1 + np.cos(np.pi * (time - WARM_UP) / (1 - WARM_UP))) / 2
+    rates: NDArray[np.float64] = learning_rate_init * np.where(
+        time < WARM_UP, time / WARM_UP, falling
+    )
     return rates

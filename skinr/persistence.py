@@ -79,11 +79,12 @@ class PersistenceMixin:
             Before a fit.
         ValueError
             For another dtype, for weights that float16 can't hold, or where a parameter of the
-            estimator is no number, text, None or sequence of such.
+            estimator is unusable, or is no number, text, None or sequence of such.
         OSError
             If the file can't be written; an earlier one is then still there.
         """
         check_is_fitted(self)
+        self._validate_params()
         if dtype not in (np.dtype(np.float32), np.dtype(np.float16)):
             raise ValueError(f"dtype must be float32 or float16; {dtype!r} given.")
         precision = np.dtype(dtype)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from skinr.choices import (
@@ -292,6 +292,8 @@ def _validate_values(
     if issparse(values):
         raise TypeError("y is sparse; a dense array is accepted, as y.toarray() gives.")
     require_real("y", values)
+    if getattr(y, "dtype", np.object_) == np.object_:  # of which validate_data lets None through
+        assert_all_finite(values, input_name="y")
     if values.dtype == np.longdouble:
         values = values.astype(np.float64)
     targets = values.reshape(len(values), -1)
@@ -399,9 +401,8 @@ def _architecture(regressor: SirenRegressor, layout: Layout) -> Architecture:
 
 
 def _device_and_dtype(regressor: SirenRegressor, solver: str) -> tuple[torch.device, torch.dtype]:
-    if solver == "lm":
-        return torch.device("cpu"), torch.float64
-    return resolve_device(regressor.device), torch.float32
+    device = resolve_device(regressor.device)
+    return (torch.device("cpu"), torch.float64) if solver == "lm" else (device, torch.float32)
 
 
 def _check_same_network(regressor: SirenRegressor, architecture: Architecture) -> None:
@@ -411,14 +412,19 @@ def _check_same_network(regressor: SirenRegressor, architecture: Architecture) -
         omega_0 = hidden_omega_0 = float(regressor.omega_0)
     if regressor.hidden_omega_0 is not None:
         hidden_omega_0 = float(regressor.hidden_omega_0)
-    shape = fitted.architecture, fitted.omega_0, fitted.hidden_omega_0, len(members_of(fitted))
-    if shape != (architecture, omega_0, hidden_omega_0, regressor.n_estimators):
+    changes = {
+        "architecture": (fitted.architecture, architecture),
+        "omega_0": (fitted.omega_0, omega_0),
+        "hidden_omega_0": (fitted.hidden_omega_0, hidden_omega_0),
+        "number of members": (len(members_of(fitted)), regressor.n_estimators),
+    }
+    differing = [
+        f"its {name} is {has}, and data and parameters now ask for {asked}"
+        for name, (has, asked) in changes.items()
+        if has != asked
+    ]
+    if differing:
         raise ValueError(
-            "Going on from a fitted network keeps its shape and frequencies: it has "
-            f"{fitted.architecture}, omega_0={fitted.omega_0}, "
-            f"hidden_omega_0={fitted.hidden_omega_0} and {shape[-1]} members, fewer than were "
-            "asked for if it was interrupted; data and parameters now ask for "
-            f"{architecture}, omega_0={omega_0}, hidden_omega_0={hidden_omega_0} and "
-            f"n_estimators={regressor.n_estimators}. Set warm_start=False, or clone the estimator, "
-            "to start anew."
+            "Going on from a fitted network keeps its shape, frequencies and members: "
+            f"{'; '.join(differing)}. Set warm_start=False, or clone the estimator, to start anew."
         )

@@ -60,17 +60,17 @@ class SirenRegressor(
         a one it never learns the detail. "auto" chooses it by the training data:
 
         - Where "lm" fits the rows, or a few of them first (see `solver`), networks of 0.0125 to 24
-          compete (1 to 24 for derivatives), and the evidence of the rows and their leave-one-out
-          errors decide. For a single feature a sixth of the edge of the spectrum joins them, if
-          that is higher. If the winner fits its own rows but misses something of held-out ones,
-          lower frequencies are tried with a `hidden_omega_0` of 0.5, and the error on held-out
-          rows decides.
-        - Elsewhere it is (n_samples / 75) ** (1 / n_features) within [1.5, 30], about 30 for a
-          photograph; or for a single feature a twelfth of the edge of the spectrum, if that is
-          higher. Functions of several variables that oscillate as fast as the rows can show want
-          more, noisy ones less. "adam" takes up to 1.45 times as much where it sees each pixel of
-          a grid fewer than 30 times, since a short fit learns no high frequencies unless it starts
-          with them.
+          compete (1 to 24 for derivatives), but none above 8 times what is taken elsewhere, and the
+          evidence of the rows and their leave-one-out errors decide. For a single feature a sixth
+          of the edge of the spectrum joins them, if that is higher. If the winner fits its own rows
+          but misses something of held-out ones, lower frequencies are tried with a `hidden_omega_0`
+          of 0.5, and the error on held-out rows decides.
+        - Elsewhere it is (n_samples / 75) ** (1 / n_features) within [1.5, 30], of different rows
+          and of features that vary: about 30 for a photograph; or for a single feature a twelfth of
+          the edge of the spectrum, if that is higher. Functions of several variables that oscillate
+          as fast as the rows can show want more, noisy ones less. "adam" takes up to 1.45 times as
+          much where it sees each pixel of a grid fewer than 30 times, since a short fit learns no
+          high frequencies unless it starts with them.
 
         The edge of the spectrum is the angular frequency below which 95% of the power of the
         values lies, noise excluded.
@@ -108,16 +108,18 @@ class SirenRegressor(
 
         "auto" is "lm" for up to 2048 numbers, or 500 if they are derivatives, the pixels of a
         picture, or values of one variable that oscillate more than 100 times, as long as `alpha`
-        is 0 and nothing rules "lm" out. It is "soap" from 2048 rows and 1000 updates on, if a
-        batch has 16 rows or more for each unit of the widest layer, inputs and outputs among them.
-        It is "adam" elsewhere.
+        is 0 and nothing rules "lm" out. It is "soap" for values from 2048 rows and 1000 updates on,
+        if a batch has 16 rows or more for each unit of the widest layer, inputs and outputs among
+        them. It is "adam" elsewhere.
 
         Before "soap", "auto" fits some of the rows by "lm", drawn at random: 300 numbers, then
         2000. If the residuals of neighbouring rows are correlated, these have missed structure,
         and the network is drawn anew; the more rows there are, the less correlation is tolerated.
         Otherwise "soap" goes on from there, and holds the weights near their initial values as
-        "lm" did. Pictures do without this beginning, and so do fits in which `alpha` or `omega_0`
-        are not the defaults, or `loss` is "absolute_error".
+        "lm" did, at a rate that is multiplied by the square root of n_samples / 700,000 if there
+        are fewer. Pictures do without this beginning, and so do values of one variable that
+        oscillate more than 100 times, tables of more than 2**24 numbers, and fits in which `alpha`
+        or `omega_0` are not the defaults, or `loss` is "absolute_error".
 
         Rows on a grid are the pixels of a picture, unless second differences of their values grow
         with the spacing of the nodes as those of a smooth function do, or not at all, as those of
@@ -131,10 +133,10 @@ class SirenRegressor(
         The highest learning rate. "auto" is 1e-3, or less where a wide or deep network of high
         frequency would become unstable: at most 12 / (`hidden_omega_0` times the summed fan_in of
         the hidden sine layers), measured on photographs with 128 to 256 units a layer, and a third
-        of that where derivatives are fitted. For "soap" it is 1.2e-3, 16 takes the place of 12,
-        and longer fits multiply it by the cube root of 2000 / `max_iter`. For pixels of a grid it
-        is, if that is more, 0.3 over the number of times that each is seen, up to 4e-3 and to what
-        10 in place of 12 gives.
+        of that where derivatives are fitted. For "soap" and values it is 1.2e-3, 16 takes the place
+        of 12, and longer fits multiply it by the cube root of 2000 / `max_iter`. For pixels of a
+        grid it is, if that is more, 0.3 over the number of times that each is seen, up to 4e-3 and
+        to what 10 in place of 12 gives.
 
     beta_1 : float in [0, 1), default=0.9
         Decay of Adam's running mean of the gradient.
@@ -180,7 +182,8 @@ class SirenRegressor(
 
     n_iter_no_change : int, default=200
         Number of updates without an improvement of the validation score by `tol`, after which
-        `early_stopping` stops.
+        `early_stopping` stops. It looks every ten updates, or more seldom where many rows are held
+        out.
 
     tol : float, default=1e-4
         Smallest improvement of the validation score R² that counts.
@@ -254,7 +257,7 @@ class SirenRegressor(
         ensemble is taken at a best moment of its own.
 
     n_iter_ : int
-        Number of updates done.
+        Length of `loss_curve_`: number of updates, or of steps by "lm".
 
     n_parameters_ : int
         Number of weights and biases, of all members.
@@ -330,7 +333,7 @@ class SirenRegressor(
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "tol": [Interval(Real, 0, LARGEST, closed="both")],
         "max_time": [None, Interval(Real, 0, None, closed="neither")],
         "checkpoint": [None, str, PathLike],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
@@ -423,8 +426,8 @@ class SirenRegressor(
 
         Where derivatives are given, NaN in `y`, `gradient` or `laplacian` marks what a row does
         not have, and `y` may be missing altogether. The constant that derivatives leave open is
-        then set so that the mean residual of the known values is 0; without any, so that the mean
-        prediction over the rows is 0.
+        then set so that the weighted mean residual of the known values is 0; without any, so that
+        the weighted mean prediction over the rows is 0.
 
         Derivatives alone are learned slowly by Adam in long waves, which have small slopes. So
         values that the derivatives imply, integrated along a grid or between scattered rows of up
@@ -455,8 +458,8 @@ class SirenRegressor(
         ------
         ValueError
             For NaN or infinite entries, no rows, arrays of shapes that do not belong together,
-            complex or text input, unusable parameters or weights, or a device that is not on this
-            machine.
+            complex input, a `y` of text, unusable parameters or weights, or a device that is not on
+            this machine.
         TypeError
             For sparse input.
         ImportError
@@ -467,11 +470,12 @@ class SirenRegressor(
         ConvergenceWarning
             If training diverged and went on from its last good state at a lower learning rate; or
             if Ctrl-C, SIGTERM or `max_time` ended it. It is then fitted as far as it had come, or
-            with `early_stopping` as it was at its best. A second signal within two seconds is not
-            held back.
+            with `early_stopping` as it was at its best; an ensemble may have come to its first
+            network alone, which has no error bars. A second signal within two seconds is not held
+            back.
         UserWarning
             If a checkpoint could not be written; where `verbose` asks for a progress bar and tqdm
-            is missing; or where a warm start has columns that were constant before.
+            is missing; or where columns vary in a warm start that were constant before.
         """
         continued = self.warm_start and hasattr(self, "network_")
         with features_kept_on_error(self):
@@ -503,7 +507,7 @@ class SirenRegressor(
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), optional
-            How much rows count beside the others of this piece: every piece counts alike.
+            How much rows count beside the others of this piece; their sum is of no effect.
         gradient : array-like of shape (n_samples, n_features) or \
                 (n_samples, n_outputs, n_features), optional
         laplacian : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
@@ -629,6 +633,8 @@ class SirenRegressor(
         ------
         ValueError
             For rows that :meth:`predict` would refuse, targets of other shapes, or none to score.
+        NotFittedError
+            Before a fit.
         """
         if gradient is None and laplacian is None:
             if y is None:

@@ -91,7 +91,7 @@ class SirenSearchCV(GridSearchCV):
         Number of groups that are handed to workers in advance.
 
     error_score : "raise" or float, default=np.nan
-        As in `GridSearchCV`. "raise" raises what is wrong with the parameters before it trains.
+        As in `GridSearchCV`. "raise" raises a parameter of a wrong type or range before it trains.
 
     return_train_score : bool, default=False
         As in `GridSearchCV`.
@@ -244,11 +244,13 @@ class SirenSearchCV(GridSearchCV):
                 "estimator must be a SirenRegressor or a Pipeline that ends in one; "
                 f"{self.estimator!r} given."
             )
-        if regressor.checkpoint is not None:
-            raise ValueError(
-                f"checkpoint={regressor.checkpoint!r} is a file for one fit, and a search makes "
-                "many. Set it to None, and `memory` to a folder that keeps what is done."
-            )
+        candidates = self._candidates()
+        for checkpoint in [regressor.checkpoint, *_checkpoints(candidates)]:
+            if checkpoint is not None:
+                raise ValueError(
+                    f"checkpoint={checkpoint!r} is a file for one fit, and a search makes many. "
+                    "Set it to None, and `memory` to a folder that keeps what is done."
+                )
         has_several_scores = isinstance(self.scoring, list | tuple | dict)
         if self.racing and has_several_scores and not isinstance(self.refit, str):
             raise names_no_score(self.refit)
@@ -257,7 +259,6 @@ class SirenSearchCV(GridSearchCV):
         search.cv = _FixedSplits(check_cv(self.cv, y))
         if self.scoring is None:
             search.scoring = scorer
-        candidates = self._candidates()
         with parallel_config(backend="sequential"):
             rehearsal = Rehearsal(
                 self.estimator,
@@ -357,6 +358,15 @@ def _settle_race(results: dict[str, Any], trained: _Trained) -> None:
             places = rankdata(-np.nan_to_num(results[mean], nan=-np.inf))
             places += n_candidates * np.where(np.isnan(results[mean]), 2, trained.dropped)
             results[f"rank_{kind}"] = rankdata(places, method="min").astype(np.int32)
+
+
+def _checkpoints(candidates: list[dict[str, Any]]) -> list[Any]:
+    return [
+        value
+        for candidate in candidates
+        for name, value in candidate.items()
+        if name.rpartition("__")[2] == "checkpoint"
+    ]
 
 
 class _Trained(NamedTuple):

@@ -174,7 +174,8 @@ def _by_rounds(
         problem = with_values(regressor, problem, expected + clipped)
         latest = _once(regressor, problem, progress, interruption)
         if interruption.ended_by and solution:
-            return solution._replace(history=latest.history)
+            history = solution.history._replace(interruption=interruption.ended_by)
+            return solution._replace(history=history)
         solution, before, expected = latest, expected, _predictions(latest, table.X)
         if interruption.ended_by or has_settled(before, expected, clipped):
             break

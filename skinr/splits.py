@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,15 +28,21 @@ def hold_out(
     Raises
     ------
     ValueError
-        Of a single row.
+        If there are no rows for one of the two.
     """
     if len(table.X) < 2:
         raise ValueError(
             "early_stopping=True holds out rows and needs at least 2 different ones; "
             f"n_samples = {len(table.X)} given."
         )
+    share = regressor.validation_fraction
+    if ceil(share * len(table.X)) == len(table.X):
+        raise ValueError(
+            f"validation_fraction={share} leaves none of {len(table.X)} different rows to be "
+            "fitted; set a lower one."
+        )
     training, validation = train_test_split(
-        np.arange(len(table.X)), test_size=regressor.validation_fraction, random_state=random
+        np.arange(len(table.X)), test_size=share, random_state=random
     )
     return table.take(np.sort(training)), table.take(np.sort(validation))
 

@@ -145,7 +145,7 @@ class EarlyStopping:
         self.interval = max(CHECK_INTERVAL, 3 * rows.n_rows // batch_size)
         rows.forget_implied()
         self._stack, self._rows, self._objective = stack, rows, objective
-        self._n_iter_no_change, self._tol = n_iter_no_change, tol
+        self._n_iter_no_change, self._tol = min(n_iter_no_change, max_iter + 1), tol
         self._best_scores = self._score()
         self._improved_scores = self._best_scores.clone()
         self._improved_at = torch.zeros_like(self._best_scores)
@@ -278,7 +278,7 @@ def train(
     rows: Rows,
     objective: Objective,
     optimizer: Adam,
-    rates: Sequence[float],
+    rates: Sequence[float] | NDArray[np.float64],
     *,
     batch_size: int,
     generators: Sequence[torch.Generator],

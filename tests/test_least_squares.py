@@ -118,6 +118,7 @@ def test_what_auto_takes(n_rows, options, expected):
         {"loss": "absolute_error"},
         {"loss": "huber", "n_estimators": 2},
         {"early_stopping": True},
+        {"alpha": 0.1},
     ],
     ids=str,
 )

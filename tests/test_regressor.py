@@ -540,6 +540,8 @@ BAD_DATA = {
     "three dimensions": (np.zeros((2, 2, 2)), [0.0, 1.0], "dim"),
     "complex": ([[0.0], [1.0]], [1j, 0.0], "omplex"),
     "text in X": ([["a"], ["b"]], [0.0, 1.0], "convert"),
+    "None in y": ([[0.0], [1.0]], [0.0, None], "NaN"),
+    "None in an object y": ([[0.0], [1.0]], np.array([0.0, None]), "NaN"),
     "text in y": ([[0.0], [1.0]], np.array(["a", "b"]), "real numbers"),
     "y of three dimensions": ([[0.0], [1.0]], np.zeros((2, 1, 1)), "dim"),
 }
@@ -585,6 +587,7 @@ BAD_PARAMETERS = [
     {"hidden_layer_sizes": 0},
     {"hidden_layer_sizes": (8.5,)},
     {"hidden_layer_sizes": ((8, 8),)},
+    {"hidden_layer_sizes": [[8], [8, 8]]},
     {"weight_scale": 0.0},
     {"output_activation": "relu"},
     {"first_layer_init": "zeros"},
@@ -600,6 +603,7 @@ BAD_PARAMETERS = [
     {"validation_fraction": 1.0},
     {"n_iter_no_change": 0},
     {"tol": -1.0},
+    {"tol": 1e31},
     {"device": 3},
     {"device": "abacus"},
     {"device": "cuda:99"},
@@ -620,6 +624,13 @@ def test_bad_parameters(chirp, parameters):
 def test_early_stopping_needs_two_rows():
     with pytest.raises(ValueError, match="n_samples = 1"):
         small(early_stopping=True).fit([[1.0]], [1.0])
+    with pytest.raises(ValueError, match=r"validation_fraction=0.9.*of 5"):
+        small(early_stopping=True, validation_fraction=0.9).fit(np.eye(5), np.arange(5))
+
+
+def test_early_stopping_may_never_stop(chirp):
+    model = small(early_stopping=True, n_iter_no_change=10**30, max_iter=20).fit(*chirp)
+    assert model.n_iter_ == 20
 
 
 def test_verbose_is_quiet_where_there_is_no_terminal(chirp, capfd):

@@ -120,7 +120,7 @@ def test_an_interrupted_round_leaves_what_the_one_before_has_found(monkeypatch):
     model = SirenRegressor((16, 16), loss="huber", random_state=0)
     with monkeypatch.context() as patch:
         patch.setattr(skinr.solve, "MOST_ROUNDS", 1)
-        expected = model.fit(X, y).predict(X)
+        expected, losses = model.fit(X, y).predict(X), model.loss_curve_
 
     def interrupt(*results):
         signal.raise_signal(signal.SIGINT)
@@ -130,3 +130,4 @@ def test_an_interrupted_round_leaves_what_the_one_before_has_found(monkeypatch):
     with pytest.warns(ConvergenceWarning, match="Ctrl-C"):
         model.fit(X, y)
     np.testing.assert_array_equal(model.predict(X), expected)
+    np.testing.assert_array_equal(model.loss_curve_, losses)

@@ -604,9 +604,12 @@ def test_workers_read_large_rows_from_one_file():
 
 
 def test_fits_do_not_share_a_checkpoint(chirp, tmp_path):
-    search = SirenSearchCV(small(checkpoint=tmp_path / "fit"), OMEGAS, cv=2)
-    with pytest.raises(ValueError, match=r"checkpoint.*memory"):
-        search.fit(*chirp)
+    of_all = SirenSearchCV(small(checkpoint=tmp_path / "fit"), OMEGAS, cv=2)
+    of_each = SirenSearchCV(small(), {"checkpoint": [None, tmp_path / "fit"]}, cv=2)
+    for search in (of_all, of_each):
+        with pytest.raises(ValueError, match=r"checkpoint.*memory"):
+            search.fit(*chirp)
+    assert not list(tmp_path.iterdir())
 
 
 def test_messages_are_about_the_regressor(chirp):

@@ -309,6 +309,16 @@ def test_scores_leave_out_columns_with_one_known_entry():
         model.score(X[:1], ANCHOR[:1], gradient=SLOPES[:1])
 
 
+def test_scores_leave_out_rows_without_weight():
+    model = small(max_iter=5).fit(X, VALUES)
+    counts = np.arange(40) % 2
+    missing = np.where(counts[:, None], np.nan, SLOPES)
+    with pytest.raises(ValueError, match="two known entries of an output|Nothing to fit"):
+        model.score(X, gradient=missing, sample_weight=counts)
+    expected = model.score(X[counts == 0], gradient=missing[counts == 0])
+    assert model.score(X, gradient=missing, sample_weight=1 - counts) == pytest.approx(expected)
+
+
 def test_scores_of_derivatives_that_do_not_vary():
     """Of a function that is linear in a feature, or independent of it."""
     X = np.random.default_rng(0).uniform(size=(100, 3)) * [1, 1e3, 1]
