@@ -1,7 +1,7 @@
 """Choose omega_0 for a noisy table by SirenSearchCV, and draw the score over omega_0.
 
-All frequencies and folds are trained as one batch, in a fraction of the time that GridSearchCV
-takes for the same scores; with `racing`, frequencies that can't win any more are dropped on the
+All frequencies and folds are trained as one batch, in about half the time that GridSearchCV takes
+for the same scores; with `racing`, frequencies that can't win any more are dropped on the
 way. Writes search_omega.png to the folder `figures`.
 """
 

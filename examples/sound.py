@@ -1,8 +1,8 @@
-"""Fit a sound, fill in samples that are missing, and play it at twice the rate.
+"""Fit a sound, fill in samples that are missing, and sample it twice as densely.
 
 Four plucked strings, made by Karplus and Strong's algorithm; a fifth of the samples is missing.
-Writes sound.png, and the sound as it was, with the gaps and filled in as .wav files, to the folder
-`figures`.
+Writes sound.png, and sound.wav, sound_with_gaps.wav, sound_filled_in.wav and
+sound_at_twice_the_rate.wav to the folder `figures`.
 """
 
 # %%

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf, pi, sqrt
 from numbers import Integral
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -183,7 +183,7 @@ def choose_solver(regressor: SirenRegressor, survey: Survey, *, is_piece: bool) 
 
 def _obstacles_to_lm(regressor: SirenRegressor, survey: Survey) -> list[str]:
     table, layout = survey.table, survey.layout
-    is_large = len(table.X) * layout.n_components * layout.n_outputs > MOST_NUMBERS_AT_ALL
+    n_numbers = len(table.X) * layout.n_components * layout.n_outputs
     is_ensemble, is_robust = regressor.n_estimators > 1, regressor.loss == "huber"
     obstacles = {
         "loss='absolute_error'": regressor.loss == "absolute_error",
@@ -192,7 +192,9 @@ def _obstacles_to_lm(regressor: SirenRegressor, survey: Survey) -> list[str]:
         "early_stopping=True": regressor.early_stopping,
         f"alpha={regressor.alpha}": regressor.alpha > 0,
         "derivatives for an ensemble": layout.has_derivatives and is_ensemble,
-        f"more than {MOST_NUMBERS_AT_ALL} values and derivatives": is_large,
+        f"more than {MOST_NUMBERS_AT_ALL} values and derivatives, as {n_numbers} are": (
+            n_numbers > MOST_NUMBERS_AT_ALL
+        ),
     }
     return [name for name, is_there in obstacles.items() if is_there]
 
@@ -261,12 +263,16 @@ def term_weights(regressor: SirenRegressor) -> dict[str, float]:
 def layer_sizes(regressor: SirenRegressor) -> tuple[int, ...]:
     """Return the widths of the hidden layers, checked."""
     given = regressor.hidden_layer_sizes
-    sizes = (given,) if isinstance(given, Integral) else tuple(given)
-    if not sizes or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
+    sizes = np.atleast_1d(np.array(given, dtype=object)).tolist()
+    if not sizes or not all(_is_count(size) for size in sizes):
         raise ValueError(
             f"hidden_layer_sizes must be one or more integers of at least 1; {given!r} given."
         )
     return tuple(int(size) for size in sizes)
+
+
+def _is_count(size: Any) -> bool:
+    return isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 1
 
 
 def visits_to_pixels(

@@ -302,13 +302,13 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         return pixels
 
     def _validate_positions(self, X: ArrayLike, *, reset: bool) -> Array:
-        hint = "An image, and no table of pixel positions: convert it with image_to_arrays first."
+        hint = "A table of pixel positions is accepted; image_to_arrays makes one of an image."
         if isinstance(X, Image.Image | str | bytes | os.PathLike):
             raise TypeError(f"{type(X).__name__} given. {hint}")
         try:
             positions: Array = validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
         except ValueError as error:
             if np.ndim(X) > 2 or "features, but" in str(error):
-                raise ValueError(f"{error} If it is an image: {hint}") from error
+                raise ValueError(f"{error} {hint}") from error
             raise
         return positions

@@ -427,10 +427,13 @@ def _check_same_kind(image_format: ImageFormat, fitted: ImageFormat) -> None:
         fitted.n_channels,
     ):
         raise ValueError(
-            f"The image has a grid of shape {image_format.grid_shape} and "
-            f"{image_format.n_channels} channels; the fitted one has {fitted.grid_shape} and "
-            f"{fitted.n_channels}."
+            f"The image has {_describe(image_format)}; the fitted one has {_describe(fitted)}."
         )
+
+
+def _describe(image_format: ImageFormat) -> str:
+    channels = f"{image_format.n_channels or 'no'} channels"
+    return f"a grid of shape {image_format.grid_shape} and {channels}"
 
 
 def _known_pixels(pixels: Array, mask: ArrayLike | None) -> NDArray[np.bool_]:

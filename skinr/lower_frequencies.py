@@ -10,7 +10,7 @@ functions.
 
 from __future__ import annotations
 
-from math import inf, sqrt
+from math import inf, log, sqrt
 from typing import NamedTuple
 
 from skinr.descent import descend
@@ -66,6 +66,17 @@ class Choice(NamedTuple):
 def n_ascending(stack: SirenStack) -> int:
     """Return how many networks there are up to the one of the highest frequency."""
     return 1 + stack.omega_0.index(max(stack.omega_0))
+
+
+def neighbours(stack: SirenStack, omega_0: float) -> SirenStack:
+    """Return the networks next in frequency to one, and what may be preferred to them."""
+    n_usual = n_ascending(stack)
+    usual = stack.omega_0[:n_usual]
+    nearest = min(range(n_usual), key=lambda k: abs(log(usual[k] / omega_0)))
+    near = range(n_usual)[max(0, nearest - 1) : nearest + 2]
+    lower = range(n_usual, len(stack))
+    kept = [*near, *(k for k in lower if stack.omega_0[k] < usual[near[-1]])]
+    return SirenStack.join([stack.take(k) for k in kept])
 
 
 def prefer_lower(

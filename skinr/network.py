@@ -85,8 +85,8 @@ class Siren(nn.Module):
 
     Notes
     -----
-    The parameters are not initialised: :meth:`SirenStack.initialize` draws them and
-    :meth:`SirenStack.network` returns a module that holds them.
+    It is what the `network_` of a fitted estimator is. The parameters of a new one are not
+    initialised: `skinr.network.SirenStack.initialize` draws them.
 
     References
     ----------

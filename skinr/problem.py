@@ -30,6 +30,7 @@ from skinr.device import resolve_device
 from skinr.ensemble import members_of, to_stack
 from skinr.least_squares import LeastSquaresFit
 from skinr.losses import Objective
+from skinr.lower_frequencies import neighbours
 from skinr.network import Architecture, SirenStack
 from skinr.rows import Table, TrainingRows
 from skinr.scaling import AffineMap, Units
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 
 ROUNDING = 1e-6
 """By which float32 and float64 of a number may differ, over the number."""
+
+MOST_PARAMETERS = 2**31
+"""Of a network: 8 GB in float32, and training takes five times as much."""
 
 Values = NDArray[np.floating[Any]]
 
@@ -225,6 +229,13 @@ def _pose(
     )
 
 
+def narrowed(problem: Problem, chosen: SirenStack) -> Problem:
+    """Return a problem for the networks next in frequency to one that was chosen before."""
+    if problem.candidates is None:
+        return problem._replace(stack=neighbours(problem.stack, chosen.omega_0[0]))
+    return problem._replace(candidates=neighbours(problem.candidates, chosen.omega_0[0]))
+
+
 def refined(regressor: SirenRegressor, problem: Problem, few: Sequence[LeastSquaresFit]) -> Problem:
     """Return a problem that goes on from fits to a few rows, and minimises what they do.
 
@@ -395,9 +406,15 @@ def _take_up(regressor: SirenRegressor, layout: Layout, solver: str) -> SirenSta
 
 
 def _architecture(regressor: SirenRegressor, layout: Layout) -> Architecture:
-    return Architecture(
+    architecture = Architecture(
         layout.n_features, layer_sizes(regressor), layout.n_outputs, regressor.output_activation
     )
+    if architecture.n_parameters > MOST_PARAMETERS:
+        raise ValueError(
+            f"hidden_layer_sizes={regressor.hidden_layer_sizes!r} makes "
+            f"{architecture.n_parameters} weights; at most {MOST_PARAMETERS} are accepted."
+        )
+    return architecture
 
 
 def _device_and_dtype(regressor: SirenRegressor, solver: str) -> tuple[torch.device, torch.dtype]:
@@ -416,7 +433,10 @@ def _check_same_network(regressor: SirenRegressor, architecture: Architecture) -
         "architecture": (fitted.architecture, architecture),
         "omega_0": (fitted.omega_0, omega_0),
         "hidden_omega_0": (fitted.hidden_omega_0, hidden_omega_0),
-        "number of members": (len(members_of(fitted)), regressor.n_estimators),
+        "number of members (fewer than were asked for, if it was interrupted)": (
+            len(members_of(fitted)),
+            regressor.n_estimators,
+        ),
     }
     differing = [
         f"its {name} is {has}, and data and parameters now ask for {asked}"

@@ -34,6 +34,9 @@ from skinr.training import History
 LARGEST = 1e30
 """Value of a parameter that float32 can compute with."""
 
+MOST_UPDATES = 10**8
+"""Of a fit, which keeps a loss and a learning rate of each."""
+
 POSITIVE = Interval(Real, 1 / LARGEST, LARGEST, closed="both")
 
 Values = NDArray[np.floating[Any]]
@@ -99,18 +102,19 @@ class SirenRegressor(
         "lm" is for small tables: Levenberg and Marquardt's steps over all rows in float64. It keeps
         the weights near their initial values, as strongly as the noise that it finds in the rows
         calls for, and stops by itself. Its cost grows with the cube of the number of values and
-        derivatives. It takes neither `early_stopping` nor `alpha`, nor losses but "squared_error"
-        and, for the values of one network, "huber".
+        derivatives, of which it takes 20,000 at most, and no derivatives for an ensemble. It takes
+        neither `early_stopping` nor `alpha`, nor losses but "squared_error" and, for the values of
+        one network, "huber".
         "adam" updates on mini-batches in float32, for any table. "soap" is Adam in the eigenbasis
         of the gradients' covariances [3]_: it fills in better between the rows, and gets much
         further in several thousand updates, but costs more where layers are wide and batches
         small.
 
-        "auto" is "lm" for up to 2048 numbers, or 500 if they are derivatives, the pixels of a
-        picture, or values of one variable that oscillate more than 100 times, as long as `alpha`
-        is 0 and nothing rules "lm" out. It is "soap" for values from 2048 rows and 1000 updates on,
-        if a batch has 16 rows or more for each unit of the widest layer, inputs and outputs among
-        them. It is "adam" elsewhere.
+        "auto" is "lm" for up to 2048 numbers, or 500 if derivatives are among them, or they are the
+        pixels of a picture, or values of one variable that oscillate more than 100 times, as long
+        as `alpha` is 0 and nothing rules "lm" out. It is "soap" for values from 2048 rows and 1000
+        updates on, if a batch has 16 rows or more for each unit of the widest layer, inputs and
+        outputs among them. It is "adam" elsewhere.
 
         Before "soap", "auto" fits some of the rows by "lm", drawn at random: 300 numbers, then
         2000. If the residuals of neighbouring rows are correlated, these have missed structure,
@@ -329,7 +333,7 @@ class SirenRegressor(
         "gradient_weight": [Interval(Real, 0, LARGEST, closed="both")],
         "laplacian_weight": [Interval(Real, 0, LARGEST, closed="both")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, MOST_UPDATES, closed="both")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],

@@ -241,8 +241,8 @@ class SirenSearchCV(GridSearchCV):
         regressor = final_step(self.estimator)
         if type(regressor) is not SirenRegressor:
             raise TypeError(
-                "estimator must be a SirenRegressor or a Pipeline that ends in one; "
-                f"{self.estimator!r} given."
+                "estimator must be a SirenRegressor or a Pipeline that ends in one, and no derived "
+                f"class; {self.estimator!r} given."
             )
         candidates = self._candidates()
         for checkpoint in [regressor.checkpoint, *_checkpoints(candidates)]:

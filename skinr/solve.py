@@ -27,7 +27,7 @@ from skinr.network import SirenStack
 from skinr.optimizers import Adam, AdamState, learning_rates
 from skinr.passes import evaluate
 from skinr.posterior import fit_posterior
-from skinr.problem import Problem, refined, with_values
+from skinr.problem import Problem, narrowed, refined, with_values
 from skinr.progress import Progress, progress_bar
 from skinr.robust import MOST_ROUNDS, clipped_residuals, has_settled, local_medians
 from skinr.rows import to_tensor
@@ -163,7 +163,8 @@ def _by_rounds(
 
     Where values are what is predicted of them plus the clipped residual, least squares have the
     derivative that Huber's loss of the given values has there ([1], section 7.8, "modified
-    residuals"): a network that is fitted to such values and predicts them again minimises it.
+    residuals"): a network that is fitted to such values and predicts them again minimises it. After
+    the first fit only the networks next in frequency to the last one take part.
 
     .. [1] Huber, Ronchetti. Robust Statistics. 2nd edition, Wiley, 2009.
     """
@@ -172,6 +173,8 @@ def _by_rounds(
     for _ in range(MOST_ROUNDS):
         clipped = clipped_residuals(table, expected)
         problem = with_values(regressor, problem, expected + clipped)
+        if solution:
+            problem = narrowed(problem, solution.stack)
         latest = _once(regressor, problem, progress, interruption)
         if interruption.ended_by and solution:
             history = solution.history._replace(interruption=interruption.ended_by)

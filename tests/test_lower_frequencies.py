@@ -7,7 +7,7 @@ from skinr.descent import descend
 from skinr.interruption import Interruption
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
-from skinr.lower_frequencies import Choice, prefer_lower
+from skinr.lower_frequencies import Choice, neighbours, prefer_lower
 from skinr.network import Architecture, SirenStack
 from skinr.training import Monitor
 
@@ -158,3 +158,11 @@ def test_outputs_that_are_not_fitted_yet_are_not_missed(monkeypatch):
     choice = chosen_of(stack, few, 1)
     monkeypatch.delattr(LeastSquaresFit, "of_another")
     assert preferred(rows, few, choice, stack) is choice
+
+
+@pytest.mark.parametrize(
+    ("omega_0", "expected"),
+    [(1.0, [1.0, 2.0, 1.0]), (2.5, [1.0, 2.0, 24.0, 2.0, 1.0]), (99.0, [2.0, 24.0, 2.0, 1.0])],
+)
+def test_neighbours_keep_what_may_be_preferred_to_them(omega_0, expected):
+    assert list(neighbours(stack_of(), omega_0).omega_0) == expected

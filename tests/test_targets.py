@@ -313,7 +313,7 @@ def test_scores_leave_out_rows_without_weight():
     model = small(max_iter=5).fit(X, VALUES)
     counts = np.arange(40) % 2
     missing = np.where(counts[:, None], np.nan, SLOPES)
-    with pytest.raises(ValueError, match="two known entries of an output|Nothing to fit"):
+    with pytest.raises(ValueError, match=r"two known entries of an output|Nothing to fit"):
         model.score(X, gradient=missing, sample_weight=counts)
     expected = model.score(X[counts == 0], gradient=missing[counts == 0])
     assert model.score(X, gradient=missing, sample_weight=1 - counts) == pytest.approx(expected)
