@@ -30,8 +30,8 @@ pixels = ImageCoordinateTransformer()
 X, y = pixels.image_to_arrays(image)
 
 # %% Every omega_0 on three folds of the pixels
-omegas = [5, 10, 20, 30, 45, 60]
-regressor = SirenRegressor((96, 96, 96), max_iter=400, random_state=0)
+omegas = [5, 10, 20, 30, 60]
+regressor = SirenRegressor((96, 96, 96), max_iter=300, random_state=0)
 search = GridSearchCV(
     make_pipeline(pixels, regressor),
     {"sirenregressor__omega_0": omegas},

@@ -190,7 +190,6 @@ def _obstacles_to_lm(regressor: SirenRegressor, survey: Survey) -> list[str]:
         "loss='huber' for an ensemble": is_robust and is_ensemble,
         "loss='huber' for derivatives": is_robust and layout.has_derivatives,
         "early_stopping=True": regressor.early_stopping,
-        f"alpha={regressor.alpha}": regressor.alpha > 0,
         "derivatives for an ensemble": layout.has_derivatives and is_ensemble,
         f"more than {MOST_NUMBERS_AT_ALL} values and derivatives, as {n_numbers} are": (
             n_numbers > MOST_NUMBERS_AT_ALL
@@ -203,7 +202,7 @@ def _suits_lm(regressor: SirenRegressor, survey: Survey) -> bool:
     is_usual = not (survey.layout.has_derivatives or survey.is_picture)
     most = MOST_NUMBERS_FOR_LM if is_usual else MOST_OTHER_NUMBERS_FOR_LM
     is_shown = len(survey.table.X) <= FEW_ROWS or survey.few_rows_show
-    return _count_numbers(regressor, survey) <= most and is_shown
+    return _count_numbers(regressor, survey) <= most and is_shown and regressor.alpha == 0
 
 
 def _count_numbers(regressor: SirenRegressor, survey: Survey) -> int:

@@ -433,7 +433,7 @@ def _check_same_network(regressor: SirenRegressor, architecture: Architecture) -
         "architecture": (fitted.architecture, architecture),
         "omega_0": (fitted.omega_0, omega_0),
         "hidden_omega_0": (fitted.hidden_omega_0, hidden_omega_0),
-        "number of members (fewer than were asked for, if it was interrupted)": (
+        "number of members, fewer than were asked for if it was interrupted,": (
             len(members_of(fitted)),
             regressor.n_estimators,
         ),

@@ -137,7 +137,7 @@ def test_warm_start_goes_on_with_every_member(noisy):
     first = model.loss_curve_
     assert model.fit(X, y).loss_curve_[0] < 0.5 * first[0]
     assert len(model.network_.members) == 3
-    with pytest.raises(ValueError, match="3 members, fewer than were asked for if it was interr"):
+    with pytest.raises(ValueError, match="if it was interrupted, is 3, and"):
         model.set_params(n_estimators=4).fit(X, y)
 
 

@@ -41,6 +41,7 @@ def test_the_interval_holds_as_many_new_values_as_it_says(fitted):
     assert 0.9 < inside.mean() < 0.98
 
 
+@pytest.mark.slow
 def test_the_noise_is_found(fitted):
     tolerance = 0.15 if not fitted.early_stopping else 0.4
     assert fitted.noise_[0] == pytest.approx(20, rel=tolerance)
@@ -57,6 +58,7 @@ def test_the_width_grows_in_a_gap_and_beyond_the_rows(fitted):
     assert width(-1.8, 1.8) > 3 * among_rows
 
 
+@pytest.mark.slow
 def test_the_band_holds_an_oscillation_that_is_hidden_in_a_gap():
     random = np.random.default_rng(0)
     X = random.uniform(0, 8, (120, 1))
@@ -75,6 +77,7 @@ def test_rows_in_one_place():
     np.testing.assert_allclose(std, y.std(), rtol=0.8)
 
 
+@pytest.mark.slow
 def test_noise_alone_is_no_function():
     random = np.random.default_rng(0)
     X, y = random.uniform(-1, 1, (150, 1)), random.normal(0, 1, 150)
@@ -84,6 +87,7 @@ def test_noise_alone_is_no_function():
     assert 0.9 < std.mean() < 1.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("random_state", range(3))
 def test_few_rows_that_may_be_exact_or_not(random_state):
     random = np.random.default_rng(random_state)
@@ -110,6 +114,7 @@ def test_exact_rows_have_no_noise():
     assert std.max() < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_iter", [3, 1000])
 def test_the_larger_part_of_a_table_may_ask_for_no_more_steps(max_iter):
     X = np.random.default_rng(0).uniform(-1, 1, (600, 1))
@@ -117,6 +122,7 @@ def test_the_larger_part_of_a_table_may_ask_for_no_more_steps(max_iter):
     assert model.fit(X, np.sin(3 * X[:, 0])).noise_ < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_estimators", [4, 8])
 def test_memorised_noise_is_seen(n_estimators):
     random = np.random.default_rng(0)

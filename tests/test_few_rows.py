@@ -6,6 +6,7 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+import skinr.choices
 import skinr.few_rows
 import skinr.training
 from skinr import SirenRegressor
@@ -15,13 +16,20 @@ from skinr.jet_rows import JetRows
 from skinr.network import Architecture, SirenStack
 
 OPTIONS = {"hidden_layer_sizes": (32, 32), "random_state": 0}
-FEW = 600
+FEW = 400
 
 
 @pytest.fixture(autouse=True)
 def _few_numbers(monkeypatch):
     """Fewer than it takes by default, for the sake of time."""
     monkeypatch.setattr(skinr.few_rows, "SECOND_NUMBERS", FEW)
+
+
+@pytest.fixture
+def few_updates(monkeypatch):
+    """Options of fits that begin so although they are short."""
+    monkeypatch.setattr(skinr.choices, "FEWEST_UPDATES_FOR_SOAP", 100)
+    return {**OPTIONS, "max_iter": 100}
 
 
 def smooth(X):
@@ -134,9 +142,11 @@ def test_an_interrupted_beginning_is_kept(monkeypatch, n_estimators):
 
 
 @pytest.mark.slow
-def test_an_interrupted_beginning_leaves_no_checkpoint_and_a_later_one_is_taken_up(tmp_path):
+def test_an_interrupted_beginning_leaves_no_checkpoint_and_a_later_one_is_taken_up(
+    tmp_path, few_updates
+):
     X, y = table(smooth, noise=0.3)
-    options = {**OPTIONS, "checkpoint": tmp_path / "fit"}
+    options = {**few_updates, "checkpoint": tmp_path / "fit"}
     with pytest.warns(ConvergenceWarning, match="max_time"):
         SirenRegressor(**options, max_time=1e-9).fit(X, y)
     assert not (tmp_path / "fit").exists()
@@ -144,7 +154,7 @@ def test_an_interrupted_beginning_leaves_no_checkpoint_and_a_later_one_is_taken_
     with mock.patch.object(skinr.training.Monitor, "is_over", lambda self, n_iter: n_iter == 30):
         interrupted.fit(X, y)
     assert interrupted.n_iter_ == 30
-    plain = SirenRegressor(**OPTIONS).fit(X, y)
+    plain = SirenRegressor(**few_updates).fit(X, y)
     resumed = SirenRegressor(**options).fit(X, y)
     np.testing.assert_array_equal(resumed.predict(X), plain.predict(X))
 
@@ -186,10 +196,10 @@ def test_an_interrupted_fit_keeps_the_better_of_its_beginnings(monkeypatch):
 
 
 @pytest.mark.slow
-def test_rows_that_hardly_count_are_not_among_the_few():
+def test_rows_that_hardly_count_are_not_among_the_few(few_updates):
     X, y = table(smooth)
     random = np.random.default_rng(1)
     counts = random.uniform(size=3000) < 0.2
     y = np.where(counts, y, 5 * random.normal(size=3000))
-    model = SirenRegressor(**OPTIONS).fit(X, y, np.where(counts, 1.0, 1e-8))
+    model = SirenRegressor(**few_updates).fit(X, y, np.where(counts, 1.0, 1e-8))
     assert model.score(X[counts], smooth(X[counts])) > 0.999

@@ -72,6 +72,7 @@ def test_nothing_but_noise_is_predicted_flat():
     assert np.std(SirenRegressor(random_state=0).fit(X, y).predict(new)) < 0.4
 
 
+@pytest.mark.slow
 def test_weights_of_inverse_variance_help():
     X, y = rows_of("two sines", 200)
     random = np.random.default_rng(1)
@@ -118,7 +119,6 @@ def test_what_auto_takes(n_rows, options, expected):
         {"loss": "absolute_error"},
         {"loss": "huber", "n_estimators": 2},
         {"early_stopping": True},
-        {"alpha": 0.1},
     ],
     ids=str,
 )

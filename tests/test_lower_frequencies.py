@@ -43,7 +43,7 @@ def test_what_no_function_near_the_initial_one_explains_is_found(
     random = np.random.default_rng(0)
     X, new = random.uniform(-1, 1, (n_rows, n_features)), random.uniform(-1, 1, (2000, n_features))
     y = function(X) + noise * random.standard_normal(n_rows)
-    model = SirenRegressor(random_state=0).fit(X, y)
+    model = SirenRegressor((64, 64, 64), random_state=0).fit(X, y)
     assert 1 - model.score(new, function(new)) < highest
 
 
@@ -65,7 +65,7 @@ def test_few_scattered_rows_a_period_suffice(signal):
     random = np.random.default_rng(0)
     x, new = random.uniform(-1, 1, (200, 1)), random.uniform(-1, 1, (2000, 1))
     y, truth = (signal(X[:, 0], np.pi * 200 / 7) for X in (x, new))
-    model = SirenRegressor(random_state=0).fit(x, y)
+    model = SirenRegressor((64, 64, 64), random_state=0).fit(x, y)
     assert 1 - model.score(new, truth) < 1e-5
 
 

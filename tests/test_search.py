@@ -319,6 +319,7 @@ def test_a_race_is_judged_by_the_weights_that_its_scores_have(chirp, kind):
     assert len(set(seen)) == 1
 
 
+@pytest.mark.slow
 def test_derivatives_are_fitted_one_by_one(chirp, stacks):
     X, y = chirp
     slopes = np.gradient(y, X[:, 0])[:, None]
@@ -409,6 +410,7 @@ def test_all_candidates_fail(chirp):
         SirenSearchCV(small(), {"omega_0": [-1.0, -2.0]}, cv=3).fit(*chirp)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", ["auto", 50])
 def test_racing_keeps_the_choice_and_says_what_it_dropped(chirp, stacks, batch_size):
     grid = {"omega_0": [0.01, 1.0, 5.0, 10.0, 50.0, 200.0]}

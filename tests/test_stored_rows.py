@@ -15,6 +15,7 @@ from skinr.scaling import AffineMap
 from skinr.stored_rows import StoredRows
 
 
+@pytest.mark.slow
 @given(
     n_rows=st.integers(1, 300),
     batch_size=st.integers(1, 400),

@@ -55,6 +55,7 @@ def test_one_known_value_settles_the_constant():
     assert model.predict(X)[7] == pytest.approx(VALUES[7], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_curvatures_with_values_at_the_ends_give_the_function():
     model = SirenRegressor(solver="adam", random_state=0).fit(X, ENDS, laplacian=CURVATURES)
     assert error(model) < 1e-3
@@ -178,6 +179,7 @@ def test_slopes_at_scattered_rows_of_two_variables():
     assert residual.var() < 1e-3 * values(at[1]).var()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gradient", "laplacian"])
 def test_an_image_from_its_derivatives(kind):
     image = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(32, 32)), 3, mode="wrap")
@@ -257,6 +259,7 @@ def test_early_stopping_scores_the_derivatives_held_out():
     assert abs(model.predict(X).mean()) < 0.1
 
 
+@pytest.mark.slow
 def test_fits_go_on_with_other_kinds():
     model = small(warm_start=True).fit(X, VALUES)
     before = model.score(X, gradient=SLOPES)
@@ -267,6 +270,7 @@ def test_fits_go_on_with_other_kinds():
     assert streamed.score(X, VALUES, gradient=SLOPES) > 0.98
 
 
+@pytest.mark.slow
 def test_an_all_nan_part_and_a_missing_one_are_the_same():
     missing = np.full(40, np.nan)
     models = [
@@ -278,6 +282,7 @@ def test_an_all_nan_part_and_a_missing_one_are_the_same():
         np.testing.assert_allclose(model.predict(X), models[0].predict(X), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_slopes_that_nobody_knows_leave_the_laplacian_as_it_is():
     missing = np.full_like(SLOPES, np.nan)
     alone = small().fit(X, laplacian=CURVATURES)
@@ -285,6 +290,7 @@ def test_slopes_that_nobody_knows_leave_the_laplacian_as_it_is():
     np.testing.assert_array_equal(both.predict(X), alone.predict(X))
 
 
+@pytest.mark.slow
 def test_an_output_may_be_known_by_slopes_and_another_by_curvatures():
     slopes = np.stack([SLOPES, np.full_like(SLOPES, np.nan)], axis=1)
     curvatures = np.column_stack([np.full(40, np.nan), CURVATURES])

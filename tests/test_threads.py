@@ -134,6 +134,7 @@ def search(table, regressor, **parameters):
     return SirenSearchCV(regressor, OMEGAS, cv=2, **parameters).fit(*table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("racing", [False, True])
 @pytest.mark.parametrize(
     "regressor",
