@@ -108,7 +108,7 @@ class JetAlgebra:
         torch.sin(jets[0], out=sine[0])
         torch.cos(jets[0], out=cosine[0])
         torch.mul(jets[1:], cosine[0], out=sine[1:])
-        torch.mul(jets[1:], -sine[0], out=cosine[1:])
+        torch.mul(jets[1:], sine[0], out=cosine[1:]).neg_()
         for component, form in self._forms:
             for i, j, factor in form:
                 square = jets[i] * jets[j]
