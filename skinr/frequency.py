@@ -34,6 +34,9 @@ FLOOR = 10.0
 """Powers that are no noise, over those of a noise of the same rows, in units of the median of all:
 of a thousand of noise one is higher."""
 
+ROUNDING = 1e-9
+"""By which normalised positions may miss the ends of their range."""
+
 MOST_NOISES, ROWS_OF_NOISES, N_BANDS = 8, 4000, 50
 """Draws of that noise, rows that they need together, and bands over which powers are averaged."""
 
@@ -158,11 +161,13 @@ def spectral_edge(coordinates: NDArray[np.floating], values: NDArray[np.floating
         In radians per half of the range of the coordinate; 0 where rows vary along several axes,
         or show little but noise.
     """
-    X = AffineMap.from_range(coordinates)
+    X = AffineMap.from_usual_range(coordinates)
     (axes,) = np.nonzero(X.scale)
     if len(axes) != 1:
         return 0.0
     position = X.normalize(coordinates)[:, axes[0]]
+    is_usual = np.abs(position) <= 1 + ROUNDING
+    position, values = position[is_usual], values[is_usual]
     order, n_rows = np.argsort(position, kind="stable"), len(position)
     position = position[order]
     power = np.zeros(n_rows // 2)

@@ -314,7 +314,7 @@ def _validate_values(
 
 def _new_units(regressor: SirenRegressor, table: Table, layout: Layout) -> Units:
     X = (
-        AffineMap.from_range(table.X)
+        AffineMap.from_usual_range(table.X)
         if regressor.normalize_X
         else AffineMap.identity(layout.n_features)
     )

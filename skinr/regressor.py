@@ -214,7 +214,9 @@ class SirenRegressor(
         Whether `fit` goes on from the weights and the units of the previous one.
 
     normalize_X : bool, default=True
-        Whether to map each feature from its range in the training data to [-1, 1].
+        Whether to map each feature from its range in the training data to [-1, 1]. Where a tenth of
+        the rows or fewer are over three interquartile ranges from the quartiles, and make the range
+        more than 30 times as long, it is the range of the others.
 
     normalize_y : bool, default=True
         Whether to standardise each target for training. Predictions are in the user's units.

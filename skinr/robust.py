@@ -39,7 +39,7 @@ def local_medians(table: Table) -> Array:
     -------
     medians : ndarray of shape (n_rows, n_outputs)
     """
-    coordinates = AffineMap.from_range(table.X).normalize(table.X)
+    coordinates = AffineMap.from_usual_range(table.X).normalize(table.X)
     n_neighbours = min(N_NEIGHBOURS, len(coordinates))
     nearest = KDTree(coordinates).query(coordinates, k=range(1, n_neighbours + 1))[1]
     medians: Array = table.y

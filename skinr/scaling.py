@@ -15,6 +15,22 @@ MAX_NORMALIZED = 1e30
 """Magnitude to which normalised values are clipped: float32 and its sine stay finite."""
 
 
+FAR_OUT = 3.0
+"""Interquartile ranges beyond the quartiles from which on a value is far out ([1], section 2D).
+
+.. [1] Tukey. Exploratory Data Analysis. Addison-Wesley, 1977.
+"""
+
+MOST_FAR_OUT = 0.1
+"""Share of the values that may be far out."""
+
+STRETCHED = 30.0
+"""How much longer far values must make a range: up to 40 times a network sees the rest well."""
+
+MOST_SORTED = 2**24
+"""Numbers up to which a table is looked through for far values."""
+
+
 class AffineMap(NamedTuple):
     """Columns shifted by `center` and divided by `scale`.
 
@@ -48,6 +64,39 @@ class AffineMap(NamedTuple):
         extremes = np.array([(part.min(axis=0), part.max(axis=0)) for part in chunks], np.float64)
         low, high = extremes[:, 0].min(axis=0), extremes[:, 1].max(axis=0)
         return cls(low / 2 + high / 2, high / 2 - low / 2)
+
+    @classmethod
+    def from_usual_range(cls, table: NDArray[Any]) -> AffineMap:
+        """Map each column's range to [-1, 1], or that of most values if the others are far out.
+
+        One far value would squeeze all others into a point.
+
+        Parameters
+        ----------
+        table : ndarray of shape (n_rows, n_columns)
+
+        Returns
+        -------
+        scaling : AffineMap
+        """
+        span = cls.from_range(table)
+        if table.size > MOST_SORTED:
+            return span
+        low, high = np.quantile(table, [0.25, 0.75], axis=0, method="nearest").astype(np.float64)
+        with np.errstate(over="ignore"):
+            reach = FAR_OUT * (high - low)
+            usual = (table >= low - reach) & (table <= high + reach)
+        low, high = (
+            np.where(usual, table, np.inf).min(axis=0).astype(np.float64),
+            np.where(usual, table, -np.inf).max(axis=0).astype(np.float64),
+        )
+        rest = cls(low / 2 + high / 2, high / 2 - low / 2)
+        is_stretched = (
+            (usual.mean(axis=0) >= 1 - MOST_FAR_OUT)
+            & (rest.scale > 0)
+            & (span.scale / STRETCHED > rest.scale)
+        )
+        return cls(*(np.where(is_stretched, *pair) for pair in zip(rest, span, strict=True)))
 
     @classmethod
     def from_moments(

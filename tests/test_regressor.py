@@ -703,6 +703,17 @@ def test_the_score_counts_weights(chirp):
     assert model.score(X, y, weight) == r2_score(y, model.predict(X), sample_weight=weight)
 
 
+@pytest.mark.parametrize("distance", [1e3, -1e5])
+def test_a_far_row_squeezes_no_others(distance):
+    random = np.random.default_rng(0)
+    X, new = random.uniform(-1, 1, (60, 1)), random.uniform(-1, 1, (500, 1))
+    X[0] = distance
+    y = np.sin(8 * X[:, 0]) + 0.1 * random.standard_normal(60)
+    model = SirenRegressor((32, 32), random_state=0).fit(X, y)
+    assert model.score(new, np.sin(8 * new[:, 0])) > 0.98
+    assert np.isfinite(model.predict(X)).all()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", ["huber", "absolute_error"])
 def test_robust_losses_leave_outliers_alone(chirp, loss):

@@ -52,3 +52,21 @@ def test_restore_undoes_normalize(table):
 def test_far_away_stays_finite(far):
     scaling = AffineMap.from_range(np.array([[0.0], [1e-300]]))
     assert np.isfinite(np.float32(scaling.normalize(np.array([[far]])))).all()
+
+
+@pytest.mark.parametrize(
+    ("n_far", "distance", "are_left_out"),
+    [(0, 0.0, False), (1, 20.0, False), (1, 70.0, True), (5, -1e300, True), (6, 1e6, False)],
+)
+def test_a_few_far_values_are_no_part_of_the_usual_range(n_far, distance, are_left_out):
+    near = np.random.default_rng(0).uniform(-1, 1, (50, 2)) * [1, 1e3]
+    table = np.vstack([near, np.full((n_far, 2), [distance, 0.0])])
+    found = AffineMap.from_usual_range(table)
+    expected = AffineMap.from_range(near if are_left_out else table)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_column_that_seldom_varies_has_no_far_values():
+    table = np.zeros((100, 1))
+    table[:5] = 7.0
+    np.testing.assert_array_equal(AffineMap.from_usual_range(table), AffineMap.from_range(table))
