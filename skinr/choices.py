@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skinr.frequency import (
     Frequencies,
@@ -18,6 +19,7 @@ from skinr.frequency import (
 from skinr.most_probable import FEW_ROWS
 from skinr.network import SirenStack
 from skinr.picture_rows import is_on_grid, is_picture
+from skinr.relevance import relevances
 from skinr.rows import Table
 from skinr.stored_rows import MAX_COPIED_SIZE
 from skinr.targets import Layout
@@ -127,6 +129,8 @@ class Survey(NamedTuple):
         Whether rows are on a grid, as pixels are.
     is_picture : bool
         Whether the values there are those of a picture.
+    relevances : ndarray of shape (n_features,), optional
+        How fast values change along each feature, over the fastest; 1 by default.
     """
 
     table: Table
@@ -134,6 +138,7 @@ class Survey(NamedTuple):
     edge: float = 0.0
     is_grid: bool = False
     is_picture: bool = False
+    relevances: NDArray[np.float64] | float = 1.0
 
     @classmethod
     def of(cls, regressor: SirenRegressor, table: Table, layout: Layout) -> Survey:
@@ -143,13 +148,21 @@ class Survey(NamedTuple):
         is_small = table.X.size + table.y.size <= MAX_COPIED_SIZE
         is_of_use = regressor.omega_0 == "auto" or len(table.X) <= MOST_NUMBERS_FOR_LM
         is_grid = is_on_grid(table.X)
+        has_pixels = is_grid and (not is_small or is_picture(table.X, table.y))
+        is_table = is_small and not has_pixels
         return cls(
             table,
             layout,
             edge=spectral_edge(table.X, table.y) if is_small and is_of_use else 0.0,
             is_grid=is_grid,
-            is_picture=is_grid and (not is_small or is_picture(table.X, table.y)),
+            is_picture=has_pixels,
+            relevances=relevances(table) if is_table and regressor.omega_0 == "auto" else 1.0,
         )
+
+    @property
+    def fast_coordinates(self) -> NDArray[np.floating[Any]]:
+        """The features along which values change fastest."""
+        return self.table.X[:, np.broadcast_to(self.relevances == 1, self.layout.n_features)]
 
     @property
     def few_rows_show(self) -> bool:
@@ -314,11 +327,11 @@ def choose_frequencies(
         found = [Frequencies(omega_0, omega_0)]
     elif solver == "lm":
         lowest = LOWEST_FOR_DERIVATIVES if survey.layout.has_derivatives else 0.0
-        candidates = candidate_frequencies(survey.table.X, survey.edge)
+        candidates = candidate_frequencies(survey.fast_coordinates, survey.edge)
         found = [candidate for candidate in candidates if candidate.first >= lowest]
         found += lower_frequencies(found)
     else:
-        first, hidden = frequencies_for_batches(survey.table.X, survey.edge)
+        first, hidden = frequencies_for_batches(survey.fast_coordinates, survey.edge)
         found = [Frequencies(first * start, hidden * start)]
     if regressor.hidden_omega_0 is None:
         return found

@@ -155,39 +155,40 @@ def prepare(
     )
     if layout.has_derivatives and not is_piece:
         table, layout = with_implied_values(table, layout)
+    is_next_piece = is_piece and continued
+    survey = Survey(table, layout) if is_next_piece else Survey.of(regressor, table, layout)
     if continued:
         units = regressor._units._replace(
             single_target=layout.single_target, y_dtype=_dtype_of_predictions(table)
         )
         _warn_of_constants(units, layout.values_of(table))
     else:
-        units = _new_units(regressor, table, layout)
-    return _pose(regressor, table, layout, units, continued=continued, is_piece=is_piece)
+        units = _new_units(regressor, survey)
+    return _pose(regressor, survey, units, continued=continued, is_piece=is_piece)
 
 
 def with_values(regressor: SirenRegressor, problem: Problem, values: NDArray[Any]) -> Problem:
     """Return a problem of the same rows with other values, in units of those unless continued."""
-    table, layout, units = problem.table._replace(y=values), problem.layout, problem.units
+    survey = Survey.of(regressor, problem.table._replace(y=values), problem.layout)
+    units = problem.units
     if not problem.continued:
-        units = _new_units(regressor, table, layout)._replace(y_dtype=units.y_dtype)
-    return _pose(regressor, table, layout, units, continued=problem.continued, is_piece=False)
+        units = _new_units(regressor, survey)._replace(y_dtype=units.y_dtype)
+    return _pose(regressor, survey, units, continued=problem.continued, is_piece=False)
 
 
 def _pose(
     regressor: SirenRegressor,
-    table: Table,
-    layout: Layout,
+    survey: Survey,
     units: Units,
     *,
     continued: bool,
     is_piece: bool,
 ) -> Problem:
     """Draw the networks, and say how they are fitted."""
+    table, layout = survey.table, survey.layout
     random = check_random_state(regressor.random_state)
     seeds = [int(random.randint(2**31 - 1)) for _ in range(regressor.n_estimators)]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    is_next_piece = is_piece and continued
-    survey = Survey(table, layout) if is_next_piece else Survey.of(regressor, table, layout)
     solver = choose_solver(regressor, survey, is_piece=is_piece)
     n_visits = visits_to_pixels(regressor, survey, solver, is_piece=is_piece)
     if continued:
@@ -312,12 +313,12 @@ def _validate_values(
     return coordinates, targets, layout
 
 
-def _new_units(regressor: SirenRegressor, table: Table, layout: Layout) -> Units:
-    X = (
-        AffineMap.from_usual_range(table.X)
-        if regressor.normalize_X
-        else AffineMap.identity(layout.n_features)
-    )
+def _new_units(regressor: SirenRegressor, survey: Survey) -> Units:
+    table, layout = survey.table, survey.layout
+    X = AffineMap.identity(layout.n_features)
+    if regressor.normalize_X:
+        usual = AffineMap.from_usual_range(table.X)
+        X = usual._replace(scale=usual.scale / survey.relevances)
     if not regressor.normalize_y:
         y = AffineMap.identity(layout.n_outputs)
     elif layout.has_derivatives:

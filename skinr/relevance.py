@@ -1,0 +1,140 @@
+"""How fast values change along each feature, beside the fastest: where a network begins with that.
+
+First weights that are alike for all features suit functions that change as fast along each of them.
+Of others few rows show little to such a network, and much to a Gaussian process that has a length
+of its own for each feature ([1], section 5.1: automatic relevance determination).
+
+.. [1] Rasmussen, Williams. Gaussian Processes for Machine Learning. MIT Press 2006.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from math import inf, sqrt
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skinr.evidence import TINY
+from skinr.rows import Table
+from skinr.scaling import AffineMap
+
+LENGTHS = tuple(2.0 ** np.arange(-4.5, 3.0))
+"""Length scales that a feature may have, in units of half of its range."""
+
+NOISES = 1e-6, 1e-2, 0.3, 3.0
+"""Variances of the noise that come into question, over that of the function."""
+
+LARGEST_STEP = 2
+"""How far one length may move at a time, among `LENGTHS`."""
+
+MOST_FEATURES = 20
+"""That may vary: with more, a search among their lengths takes too long."""
+
+MOST_ROWS, MOST_DISTANCES = 500, 750_000
+"""Rows, and distances along all features, that are looked at."""
+
+PLAIN_GAIN = 10.0
+"""In nats: by how much more probable the values must be with lengths that differ."""
+
+PLAIN_RATIO = 1 / 3
+"""Above this part of the largest, relevances are taken for 1."""
+
+LEAST = 0.1
+"""The least relevance: smaller ones do no better."""
+
+Lengths = tuple[int, ...]
+Array = NDArray[np.float64]
+
+
+def relevances(table: Table) -> Array:
+    """Return the shortest length scale of all features over that of each.
+
+    Parameters
+    ----------
+    table : Table
+        Of values alone, all known.
+
+    Returns
+    -------
+    relevances : ndarray of shape (n_features,)
+        In [0.1, 1]: 1 for the features along which values change fastest, and for all of them where
+        nothing else is plain.
+    """
+    units = AffineMap.from_usual_range(table.X)
+    found = np.ones(len(units.scale))
+    (varying,) = np.nonzero(units.scale)
+    if not 1 < len(varying) <= MOST_FEATURES:
+        return found
+    n_rows = min(MOST_ROWS, int(sqrt(MOST_DISTANCES / len(varying))))
+    few = table.take(np.random.default_rng(0).permutation(len(table.X))[:n_rows])
+    lengths = _most_probable(_evidence(few, units.normalize(few.X)[:, varying]), len(varying))
+    ratios = min(lengths) / lengths
+    found[varying] = np.where(ratios > PLAIN_RATIO, 1.0, ratios.clip(LEAST))
+    return found
+
+
+def _most_probable(evidence: Callable[[Lengths], float], n_features: int) -> Array:
+    """Return the lengths of the largest evidence, equal ones unless others are plainly better."""
+    longest = len(LENGTHS) - 1
+    equal = max(((k,) * n_features for k in range(len(LENGTHS))), key=evidence)
+    alone = [
+        tuple(k if j == feature else longest for j in range(n_features))
+        for feature in range(n_features)
+        for k in range(longest)
+    ]
+    best, found = max([equal, *alone], key=evidence), None
+    while best != found:
+        found = best
+        best = max([found, *_near(found)], key=evidence)
+    is_plain = evidence(found) > evidence(equal) + PLAIN_GAIN
+    return np.array([LENGTHS[k] for k in (found if is_plain else equal)])
+
+
+def _near(lengths: Lengths) -> list[Lengths]:
+    """Return those of which one length is another."""
+    steps = [step for step in range(-LARGEST_STEP, LARGEST_STEP + 1) if step]
+    return [
+        (*lengths[:j], k + step, *lengths[j + 1 :])
+        for j, k in enumerate(lengths)
+        for step in steps
+        if 0 <= k + step < len(LENGTHS)
+    ]
+
+
+def _evidence(table: Table, coordinates: Array) -> Callable[[Lengths], float]:
+    """Return a function of lengths: how probable they make the values, in nats."""
+    X, y = torch.from_numpy(coordinates), torch.from_numpy(np.asarray(table.y, np.float64))
+    weight = torch.ones(len(X)) if table.weight is None else torch.from_numpy(table.weight)
+    squares = [(column[:, None] - column).square_() for column in X.T]
+    y = y - (weight[:, None] * y).sum(dim=0) / weight.sum()
+    y = y[:, y.any(dim=0)]
+    y = y / y.abs().amax(dim=0)
+
+    @cache
+    def evidence(lengths: Lengths) -> float:
+        distance = sum(
+            square * (-0.5 / LENGTHS[k] ** 2) for square, k in zip(squares, lengths, strict=True)
+        )
+        covariance = torch.as_tensor(distance).exp_()
+        return max(_log_probability(covariance, y, noise / weight) for noise in NOISES)
+
+    return evidence
+
+
+def _log_probability(covariance: Tensor, values: Tensor, noise: Tensor) -> float:
+    """Return that of the columns of values (n, p), but for a constant, each of the best variance.
+
+    -inf where float64 has no factor of the covariance.
+    """
+    factor, failed = torch.linalg.cholesky_ex(covariance + noise.diag())
+    if failed:
+        return -inf
+    whitened = torch.linalg.solve_triangular(factor, values, upper=False)
+    misfit = whitened.square().mean(dim=0).clamp_min(TINY)
+    n_rows, n_outputs = values.shape
+    log_determinant = 2 * float(factor.diagonal().log().sum())
+    return -(n_outputs * log_determinant + n_rows * float(misfit.log().sum())) / 2
