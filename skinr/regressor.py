@@ -58,9 +58,10 @@ class SirenRegressor(
 
     omega_0 : float or "auto", default="auto"
         Frequency factor of the first layer, the parameter that matters most: about the highest
-        angular frequency, in radians per half of the range of a feature, that the untrained
-        network holds. With too high a one the function oscillates between the rows, with too low
-        a one it never learns the detail. "auto" chooses it by the training data:
+        angular frequency, in radians per half of the range of a feature, that the untrained network
+        holds, or less along slow features (see `normalize_X`). With too high a one the function
+        oscillates between the rows, with too low a one it never learns the detail. "auto" chooses
+        it by the training data:
 
         - Where "lm" fits the rows, or a few of them first (see `solver`), networks of 0.0125 to 24
           compete (1 to 24 for derivatives), but none above 8 times what is taken elsewhere, and the
@@ -69,11 +70,11 @@ class SirenRegressor(
           but misses something of held-out ones, lower frequencies are tried with a `hidden_omega_0`
           of 0.5, and the error on held-out rows decides.
         - Elsewhere it is (n_samples / 75) ** (1 / n_features) within [1.5, 30], of different rows
-          and of features that vary: about 30 for a photograph; or for a single feature a twelfth of
-          the edge of the spectrum, if that is higher. Functions of several variables that oscillate
-          as fast as the rows can show want more, noisy ones less. "adam" takes up to 1.45 times as
-          much where it sees each pixel of a grid fewer than 30 times, since a short fit learns no
-          high frequencies unless it starts with them.
+          and of features that vary and are not slow: about 30 for a photograph; or for a single
+          feature a twelfth of the edge of the spectrum, if that is higher. Functions of several
+          variables that oscillate as fast as the rows can show want more, noisy ones less. "adam"
+          takes up to 1.45 times as much where it sees each pixel of a grid fewer than 30 times,
+          since a short fit learns no high frequencies unless it starts with them.
 
         The edge of the spectrum is the angular frequency below which 95% of the power of the
         values lies, noise excluded.
@@ -214,9 +215,12 @@ class SirenRegressor(
         Whether `fit` goes on from the weights and the units of the previous one.
 
     normalize_X : bool, default=True
-        Whether to map each feature from its range in the training data to [-1, 1]. Where a tenth of
-        the rows or fewer are over three interquartile ranges from the quartiles, and make the range
-        more than 30 times as long, it is the range of the others.
+        Whether to map each feature from its range in the training data to [-1, 1], or to less: with
+        `omega_0="auto"`, features of a table along which values change over three times more slowly
+        than along another get a range that is as much narrower, down to 0.03, where the evidence of
+        Gaussian processes with a length for each of up to 20 features [4]_ is plain. Where a tenth
+        of the rows or fewer are over three interquartile ranges from the quartiles, and make the
+        range more than 30 times as long, it is the range of the others.
 
     normalize_y : bool, default=True
         Whether to standardise each target for training. Predictions are in the user's units.
@@ -306,6 +310,8 @@ class SirenRegressor(
        ICLR 2025.
     .. [3] Vyas, Morwani, Zhao, Kwun, Shapira, Brandfonbrener, Janson, Kakade. SOAP: Improving and
        Stabilizing Shampoo using Adam. ICLR 2025. arXiv:2409.11321.
+    .. [4] Rasmussen, Williams. Gaussian Processes for Machine Learning. MIT Press 2006. Section
+    5.1.
 
     Examples
     --------

@@ -22,10 +22,10 @@ from skinr.evidence import TINY
 from skinr.rows import Table
 from skinr.scaling import AffineMap
 
-LENGTHS = tuple(2.0 ** np.arange(-4.5, 3.0))
+LENGTHS = tuple(2.0 ** np.arange(-6.5, 3.0))
 """Length scales that a feature may have, in units of half of its range."""
 
-NOISES = 1e-6, 1e-2, 0.3, 3.0
+NOISES = 1e-6, 1e-2, 0.5
 """Variances of the noise that come into question, over that of the function."""
 
 LARGEST_STEP = 2
@@ -35,7 +35,10 @@ MOST_FEATURES = 20
 """That may vary: with more, a search among their lengths takes too long."""
 
 MOST_ROWS, MOST_DISTANCES = 500, 750_000
-"""Rows, and distances along all features, that are looked at."""
+"""Rows, and distances along all features, that are looked at of a table."""
+
+LARGE_TABLE = 2048
+"""Rows from which on twice as many are looked at, and four times as many distances."""
 
 PLAIN_GAIN = 10.0
 """In nats: by how much more probable the values must be with lengths that differ."""
@@ -43,7 +46,7 @@ PLAIN_GAIN = 10.0
 PLAIN_RATIO = 1 / 3
 """Above this part of the largest, relevances are taken for 1."""
 
-LEAST = 0.1
+LEAST = 0.03
 """The least relevance: smaller ones do no better."""
 
 Lengths = tuple[int, ...]
@@ -61,15 +64,16 @@ def relevances(table: Table) -> Array:
     Returns
     -------
     relevances : ndarray of shape (n_features,)
-        In [0.1, 1]: 1 for the features along which values change fastest, and for all of them where
-        nothing else is plain.
+        In [0.03, 1]: 1 for the features along which values change fastest, and for all of them
+        where nothing else is plain.
     """
     units = AffineMap.from_usual_range(table.X)
     found = np.ones(len(units.scale))
     (varying,) = np.nonzero(units.scale)
     if not 1 < len(varying) <= MOST_FEATURES:
         return found
-    n_rows = min(MOST_ROWS, int(sqrt(MOST_DISTANCES / len(varying))))
+    factor = 2 if len(table.X) > LARGE_TABLE else 1
+    n_rows = factor * min(MOST_ROWS, int(sqrt(MOST_DISTANCES / len(varying))))
     few = table.take(np.random.default_rng(0).permutation(len(table.X))[:n_rows])
     lengths = _most_probable(_evidence(few, units.normalize(few.X)[:, varying]), len(varying))
     ratios = min(lengths) / lengths
