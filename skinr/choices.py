@@ -162,7 +162,8 @@ class Survey(NamedTuple):
     @property
     def fast_coordinates(self) -> NDArray[np.floating[Any]]:
         """The features along which values change fastest."""
-        return self.table.X[:, np.broadcast_to(self.relevances == 1, self.layout.n_features)]
+        X, is_fast = self.table.X, np.equal(self.relevances, 1)
+        return X if is_fast.all() else X[:, is_fast]
 
     @property
     def few_rows_show(self) -> bool:

@@ -140,7 +140,7 @@ path, n_rows, mmap_mode = sys.argv[1], int(sys.argv[2]), sys.argv[3] or None
 fit(np.random.default_rng(0).uniform(size=(10_000, 3)))
 status = dict(line.split(":") for line in open("/proc/self/status"))
 used = 1024 * int(status["VmData"].split()[0])
-resource.setrlimit(resource.RLIMIT_DATA, (used + 40_000_000, used + 40_000_000))
+resource.setrlimit(resource.RLIMIT_DATA, (used + 50_000_000, used + 50_000_000))
 table = np.load(path, mmap_mode="r")[:n_rows]
 checkpoint = f"{path}.{n_rows}"
 model = fit(table if mmap_mode else np.array(table), random_state=0, checkpoint=checkpoint)
