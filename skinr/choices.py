@@ -150,13 +150,14 @@ class Survey(NamedTuple):
         is_grid = is_on_grid(table.X)
         has_pixels = is_grid and (not is_small or is_picture(table.X, table.y))
         is_table = is_small and not has_pixels
+        may_differ = regressor.omega_0 == "auto" and regressor.normalize_X
         return cls(
             table,
             layout,
             edge=spectral_edge(table.X, table.y) if is_small and is_of_use else 0.0,
             is_grid=is_grid,
             is_picture=has_pixels,
-            relevances=relevances(table) if is_table and regressor.omega_0 == "auto" else 1.0,
+            relevances=relevances(table) if is_table and may_differ else 1.0,
         )
 
     @property

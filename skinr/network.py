@@ -8,6 +8,7 @@ from itertools import pairwise
 from math import sqrt
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 
@@ -313,6 +314,13 @@ class SirenStack:
         return SirenStack(
             self.architecture, [self.omega_0[k]], [self.hidden_omega_0[k]], parameters
         )
+
+    def with_scaled_features(self, factors: ArrayLike) -> SirenStack:
+        """Return a copy whose first weights of each feature are multiplied by a factor."""
+        parameters = self.parameters.clone()
+        weight, _ = self.layers(parameters)[0]
+        weight.mul_(weight.new_tensor(factors)[:, None])
+        return SirenStack(self.architecture, self.omega_0, self.hidden_omega_0, parameters)
 
     def network(self, k: int) -> Siren:
         """Return network k as a plain module, its frequencies no longer folded.

@@ -67,6 +67,8 @@ class Problem(NamedTuple):
         All rows.
     layout : Layout
     units : Units
+    relevances : ndarray of shape (n_features,) or 1
+        By which the ranges of slow features are narrower in `units`.
     solver : {"adam", "lm", "soap"}
     stack : SirenStack
         Of the members of the ensemble or the one network; for least squares, for each member of
@@ -96,6 +98,7 @@ class Problem(NamedTuple):
     table: Table
     layout: Layout
     units: Units
+    relevances: NDArray[np.float64] | float
     solver: str
     stack: SirenStack
     candidates: SirenStack | None
@@ -157,6 +160,8 @@ def prepare(
         table, layout = with_implied_values(table, layout)
     is_next_piece = is_piece and continued
     survey = Survey(table, layout) if is_next_piece else Survey.of(regressor, table, layout)
+    if is_piece:
+        survey = survey._replace(relevances=1.0)
     if continued:
         units = regressor._units._replace(
             single_target=layout.single_target, y_dtype=_dtype_of_predictions(table)
@@ -215,6 +220,7 @@ def _pose(
         table=table,
         layout=layout,
         units=units,
+        relevances=1.0 if continued else survey.relevances,
         solver=solver,
         stack=stack,
         candidates=candidates,

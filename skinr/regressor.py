@@ -59,7 +59,7 @@ class SirenRegressor(
     omega_0 : float or "auto", default="auto"
         Frequency factor of the first layer, the parameter that matters most: about the highest
         angular frequency, in radians per half of the range of a feature, that the untrained network
-        holds, or less along slow features (see `normalize_X`). With too high a one the function
+        holds. With too high a one the function
         oscillates between the rows, with too low a one it never learns the detail. "auto" chooses
         it by the training data:
 
@@ -77,7 +77,11 @@ class SirenRegressor(
           since a short fit learns no high frequencies unless it starts with them.
 
         The edge of the spectrum is the angular frequency below which 95% of the power of the
-        values lies, noise excluded.
+        values lies, noise excluded. Features along which values change over three times more
+        slowly than along another are slow, where the evidence of Gaussian processes with a length
+        for each of up to 20 features [4]_ is plain: along them the network begins with frequencies
+        that are as much lower, down to 0.03 of `omega_0`. Pictures, streams and fits to derivatives
+        have no slow features, nor has `normalize_X=False`.
 
     hidden_omega_0 : float or None, default=None
         Frequency factor of the other sine layers. It cancels in their initial weights, and
@@ -215,10 +219,7 @@ class SirenRegressor(
         Whether `fit` goes on from the weights and the units of the previous one.
 
     normalize_X : bool, default=True
-        Whether to map each feature from its range in the training data to [-1, 1], or to less: with
-        `omega_0="auto"`, features of a table along which values change over three times more slowly
-        than along another get a range that is as much narrower, down to 0.03, where the evidence of
-        Gaussian processes with a length for each of up to 20 features [4]_ is plain. Where a tenth
+        Whether to map each feature from its range in the training data to [-1, 1]. Where a tenth
         of the rows or fewer are over three interquartile ranges from the quartiles, and make the
         range more than 30 times as long, it is the range of the others.
 

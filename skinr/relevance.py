@@ -1,4 +1,4 @@
-"""How fast values change along each feature, beside the fastest: where a network begins with that.
+"""How fast values change along each feature, over the fastest.
 
 First weights that are alike for all features suit functions that change as fast along each of them.
 Of others few rows show little to such a network, and much to a Gaussian process that has a length

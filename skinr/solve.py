@@ -60,6 +60,22 @@ class Solution(NamedTuple):
     history: History
     noise: NDArray[np.float64] | None = None
 
+    @classmethod
+    def of(
+        cls,
+        problem: Problem,
+        stack: SirenStack,
+        history: History,
+        noise: NDArray[np.float64] | None = None,
+    ) -> Solution:
+        """Return what a fit has come to, with the range of every feature from -1 to 1 again."""
+        units = problem.units
+        if np.all(np.equal(problem.relevances, 1)):
+            return cls(stack, units, history, noise)
+        X = units.X._replace(scale=units.X.scale * problem.relevances)
+        scaled = stack.with_scaled_features(problem.relevances)
+        return cls(scaled, units._replace(X=X), history, noise)
+
 
 def solve(regressor: SirenRegressor, problem: Problem) -> Solution:
     """Fit a problem by the solver that it is for."""
@@ -202,7 +218,7 @@ def _by_least_squares(
     )
     stack = fitted.to(resolve_device(regressor.device), torch.float32)
     noise = None if noise is None else noise * problem.units.y.scale
-    return Solution(stack, problem.units, history, noise)
+    return Solution.of(problem, stack, history, noise)
 
 
 def _stages(problem: Problem) -> list[JetRows]:
@@ -236,7 +252,7 @@ def _by_batches(
         generators=problem.generators,
         monitor=Monitor(progress, _early_stopping(regressor, problem), interruption, checkpoint),
     )
-    return Solution(problem.stack, problem.units, history, _noise_of(problem))
+    return Solution.of(problem, problem.stack, history, _noise_of(problem))
 
 
 def _begin(

@@ -99,7 +99,7 @@ class Run(NamedTuple):
 
     def deliver(self) -> None:
         """Make the regressor the one that this run has come to."""
-        self.fit.regressor._finish(Solution(self.stack, self.problem.units, self.history))
+        self.fit.regressor._finish(Solution.of(self.problem, self.stack, self.history))
 
 
 def advance(runs: list[Run], first: int, last: int) -> list[Run]:

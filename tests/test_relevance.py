@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from skinr import SirenRegressor
 from skinr.relevance import LEAST, relevances
@@ -90,6 +91,10 @@ def test_functions_of_features_that_are_not_alike_are_learned(monkeypatch, n_row
     y, truth = (np.sin(20 * part[:, 0]) + 1e-3 * part[:, 1] for part in (X, new))
     model = SirenRegressor((32, 32), random_state=0).fit(X, y)
     assert model.score(new, truth) > 0.99
+    coordinates = torch.from_numpy(2 * (new - X.min(axis=0)) / np.ptp(X, axis=0) - 1).float()
+    with torch.no_grad():
+        values = y.mean() + y.std() * model.network_(coordinates)[:, 0].numpy()
+    np.testing.assert_allclose(values, model.predict(new), atol=1e-4)
     slopes = np.column_stack([20 * np.cos(20 * new[:, 0]), np.full(1000, 1e-3)])
     assert model.score(new, gradient=slopes) > 0.98
 
