@@ -233,3 +233,11 @@ def test_an_open_file_is_no_path(fitted):
     model, _ = fitted
     with pytest.raises(TypeError):
         model.save(io.BytesIO())
+
+
+def test_what_load_would_refuse_is_not_saved(tmp_path):
+    X = np.arange(5.0)[:, None]
+    model = SirenRegressor((4,), solver="adam", max_iter=2).fit(X, X[:, 0]).set_params(tol="small")
+    with pytest.raises(ValueError, match="'tol' parameter"):
+        model.save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
