@@ -21,7 +21,7 @@ from skinr.network import SirenStack
 from skinr.picture_rows import is_on_grid, is_picture
 from skinr.relevance import relevances
 from skinr.rows import Table
-from skinr.stored_rows import MAX_COPIED_SIZE
+from skinr.stored_rows import is_copied
 from skinr.targets import Layout
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ AUTO_LEARNING_RATE = 1e-3
 """Learning rate where `learning_rate_init="auto"` and the network is not too large for it."""
 
 AUTO_BATCH_SIZE = 2048
-"""Rows of an update where `batch_size="auto"`, and of a piece of a stream."""
+"""Rows of an update where `batch_size="auto"`."""
 
 MANY_ROWS = 500_000
 """Tables of more rows take twice as many for an update.
@@ -145,20 +145,25 @@ class Survey(NamedTuple):
         """Look at the rows, as far as parameters leave a choice to them."""
         if layout.has_derivatives:
             return cls(table, layout)
-        is_small = table.X.size + table.y.size <= MAX_COPIED_SIZE
-        is_of_use = regressor.omega_0 == "auto" or len(table.X) <= MOST_NUMBERS_FOR_LM
         is_grid = is_on_grid(table.X)
-        has_pixels = is_grid and (not is_small or is_picture(table.X, table.y))
-        is_table = is_small and not has_pixels
+        has_pixels = is_grid and (not is_copied(table) or is_picture(table.X, table.y))
+        is_table = is_copied(table) and not has_pixels
         may_differ = regressor.omega_0 == "auto" and regressor.normalize_X
         return cls(
             table,
             layout,
-            edge=spectral_edge(table.X, table.y) if is_small and is_of_use else 0.0,
+            edge=_edge(regressor, table),
             is_grid=is_grid,
             is_picture=has_pixels,
             relevances=relevances(table) if is_table and may_differ else 1.0,
         )
+
+    @classmethod
+    def of_piece(cls, regressor: SirenRegressor, table: Table, layout: Layout) -> Survey:
+        """Look at the first piece of a stream, which may be in any order."""
+        if layout.has_derivatives:
+            return cls(table, layout)
+        return cls(table, layout, edge=_edge(regressor, table))
 
     @property
     def fast_coordinates(self) -> NDArray[np.floating[Any]]:
@@ -170,6 +175,11 @@ class Survey(NamedTuple):
     def few_rows_show(self) -> bool:
         """Whether its oscillations can be told from noise by the rows of a race."""
         return pi * FEW_ROWS >= FEWEST_ROWS_A_PERIOD * self.edge
+
+
+def _edge(regressor: SirenRegressor, table: Table) -> float:
+    is_of_use = regressor.omega_0 == "auto" or len(table.X) <= MOST_NUMBERS_FOR_LM
+    return spectral_edge(table.X, table.y) if is_copied(table) and is_of_use else 0.0
 
 
 def choose_solver(regressor: SirenRegressor, survey: Survey, *, is_piece: bool) -> str:
@@ -232,7 +242,7 @@ def _count_numbers(regressor: SirenRegressor, survey: Survey) -> int:
 
 def _suits_soap(regressor: SirenRegressor, survey: Survey) -> bool:
     table, layout = survey.table, survey.layout
-    n_rows = min(len(table.X), choose_batch_size(regressor, table, is_piece=False))
+    n_rows = min(len(table.X), choose_batch_size(regressor, len(table.X)))
     widest = max(layout.n_features, layout.n_outputs, *layer_sizes(regressor))
     return (
         not layout.has_derivatives
@@ -253,7 +263,7 @@ def may_begin_with_few(regressor: SirenRegressor, survey: Survey, solver: str) -
         and regressor.omega_0 == "auto"
         and (regressor.loss == "squared_error" or _may_take_rounds(regressor, survey))
         and regressor.alpha == 0
-        and survey.table.X.size + survey.table.y.size <= MAX_COPIED_SIZE
+        and is_copied(survey.table)
         and not survey.is_picture
         and survey.few_rows_show
     )
@@ -289,17 +299,15 @@ def _is_count(size: Any) -> bool:
     return isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 1
 
 
-def visits_to_pixels(
-    regressor: SirenRegressor, survey: Survey, solver: str, *, is_piece: bool
-) -> float:
+def visits_to_pixels(regressor: SirenRegressor, survey: Survey, solver: str) -> float:
     """Return how often mini-batches bring each pixel.
 
-    inf for least squares, and where rows are no pixels, or a piece of more.
+    inf for least squares, and where rows are no pixels.
     """
-    if solver == "lm" or is_piece or not survey.is_grid:
+    if solver == "lm" or not survey.is_grid:
         return inf
-    batch_size = choose_batch_size(regressor, survey.table, is_piece=False)
-    return float(regressor.max_iter * min(1.0, batch_size / len(survey.table.X)))
+    n_rows = len(survey.table.X)
+    return float(regressor.max_iter * min(1.0, choose_batch_size(regressor, n_rows) / n_rows))
 
 
 def head_start(regressor: SirenRegressor, solver: str, n_visits: float) -> float:
@@ -400,8 +408,8 @@ def peak_rate(
     return share * max(rate_of_pixels, min(rate, stable * inertia))
 
 
-def choose_batch_size(regressor: SirenRegressor, training: Table, *, is_piece: bool) -> int:
-    """Return the most rows of an update."""
+def choose_batch_size(regressor: SirenRegressor, n_rows: int) -> int:
+    """Return the most rows of an update, of so many in a table or a piece."""
     if regressor.batch_size != "auto":
         return int(regressor.batch_size)
-    return AUTO_BATCH_SIZE * (1 if is_piece or len(training.X) <= MANY_ROWS else 2)
+    return AUTO_BATCH_SIZE * (1 if n_rows <= MANY_ROWS else 2)

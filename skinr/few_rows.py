@@ -10,7 +10,7 @@ import torch
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from skinr.descent import descend
+from skinr.descent import Descent
 from skinr.evidence import TINY
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
@@ -18,7 +18,6 @@ from skinr.members import candidates_of_members, fit_members, resize_members
 from skinr.most_probable import fit_most_probable, race
 from skinr.network import SirenStack
 from skinr.passes import evaluate
-from skinr.training import Monitor
 
 FIRST_NUMBERS = 300
 """Targets that show whether it is worth while to take more."""
@@ -71,7 +70,7 @@ class Leftover(NamedTuple):
 
 @torch.no_grad()
 def begin_with_few(
-    stack: SirenStack, n_members: int, tables: Iterator[JetRows], max_iter: int, monitor: Monitor
+    stack: SirenStack, n_members: int, tables: Iterator[JetRows], descent: Descent
 ) -> list[LeastSquaresFit]:
     """Fit networks to a few rows, unless they leave too much for the others to explain.
 
@@ -87,10 +86,7 @@ def begin_with_few(
     n_members : int
     tables : iterator of JetRows
         What each member is to be fitted to: values alone, all known, at least three.
-    max_iter : int
-        Most steps.
-    monitor : Monitor
-        Interrupts; with neither early stopping nor a checkpoint.
+    descent : Descent
 
     Returns
     -------
@@ -99,33 +95,33 @@ def begin_with_few(
         leave too much.
     """
     candidates = candidates_of_members(stack, n_members)
-    first, chosen = _begin_first(candidates[0], next(tables), max_iter, monitor)
+    first, chosen = _begin_first(candidates[0], next(tables), descent)
     if first is None:
         return []
-    if monitor.ended_by or n_members == 1:
+    if descent.ended_by or n_members == 1:
         return [first]
     starts = [own.take(chosen) for own in candidates[1:]]
     few = [_in_float64(_few_of(rows, NUMBERS_OF_OTHERS)) for rows in tables]
     resize_members(starts, few, first)
-    others = fit_members(starts, few, first, max_iter, monitor)
-    return [first] if monitor.ended_by else [first, *others]
+    others = fit_members(starts, few, first, descent)
+    return [first] if descent.ended_by else [first, *others]
 
 
 def _begin_first(
-    stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
+    stack: SirenStack, rows: JetRows, descent: Descent
 ) -> tuple[LeastSquaresFit | None, int]:
     """Return the fit of one of several networks, unless it leaves too much, and which of them."""
     share = SECOND_NUMBERS / rows.targets.numel()
     rows = _in_float64(rows.thinned(MOST_WITNESSES))
-    fits, best = race(stack, _few_of(rows, FIRST_NUMBERS), max_iter, monitor)
-    if monitor.ended_by or not descend(fits[best], max_iter, monitor):
+    fits, best = race(stack, _few_of(rows, FIRST_NUMBERS), descent)
+    if descent.ended_by or not descent.run(fits[best]):
         return fits[best], best
     left = leftover(fits[best].stack, rows)
     if not left.is_within(VARIANCE_TO_GO_ON, share**EXPONENT_TO_GO_ON):
         return None, best
     second = _few_of(rows, SECOND_NUMBERS)
-    fit, chosen = fit_most_probable(stack, [second], max_iter, monitor)
-    if monitor.ended_by:
+    fit, chosen = fit_most_probable(stack, [second], descent)
+    if descent.ended_by:
         results = [(fits[best], best), (fit, chosen)]
         return min(results, key=lambda result: float(result[0].missed(rows).mean()))
     most = min(MOST_RESIDUALS_TO_KEEP, share**EXPONENT_TO_KEEP)

@@ -82,6 +82,7 @@ class Objective:
     Parameters
     ----------
     stack : SirenStack
+        What is fitted, in place, by whoever takes the steps.
     loss : {"squared_error", "absolute_error", "huber"}
     alpha : float or sequence of K floats
         Strength of the L2 penalty on the weights W, the frequencies not folded; biases are free.
@@ -97,7 +98,7 @@ class Objective:
         anchor: Tensor | None = None,
     ) -> None:
         self._loss = LOSSES[loss]
-        self._stack = stack
+        self.stack = stack
         self._anchor = anchor
         self._batch_size = 0
         self._decay: Tensor | None = None
@@ -119,7 +120,7 @@ class Objective:
         -------
         predictions : Tensor of shape (K, n_rows, n_columns)
         """
-        return evaluate(self._stack, coordinates)
+        return evaluate(self.stack, coordinates)
 
     def loss_and_gradient(self, batch: TrainingRows) -> tuple[Tensor, Tensor]:
         """Return the objective of each network, and its derivative by the folded parameters.
@@ -177,7 +178,7 @@ class Objective:
         return hardest.clamp_min(1.0) + self._penalty()
 
     def _allocate(self, batch_size: int) -> None:
-        self._pass = StackPass(self._stack, batch_size)
+        self._pass = StackPass(self.stack, batch_size)
 
     def _data_loss(self, batch: TrainingRows) -> tuple[Tensor, Tensor]:
         residual = self._pass.forward(batch.coordinates) - batch.targets
@@ -196,7 +197,7 @@ class Objective:
         """Average the losses of predicting 0 over that share of the known targets that is worst."""
         worst: list[Tensor] = []
         n_known = torch.zeros(
-            len(self._stack), dtype=torch.int64, device=self._stack.parameters.device
+            len(self.stack), dtype=torch.int64, device=self.stack.parameters.device
         )
         for chunk in rows.chunks():
             targets = chunk.targets[..., columns]
@@ -214,11 +215,11 @@ class Objective:
 
     def _penalty(self) -> Tensor:
         if self._decay is None:
-            return self._stack.parameters.new_zeros(len(self._stack))
+            return self.stack.parameters.new_zeros(len(self.stack))
         return (self._decay * self._penalised().square()).sum(dim=1) / 2
 
     def _penalised(self) -> Tensor:
-        parameters = self._stack.parameters
+        parameters = self.stack.parameters
         return parameters if self._anchor is None else parameters - self._anchor
 
 
@@ -274,15 +275,15 @@ class JetObjective(Objective):
     def evaluate(self, coordinates: Tensor) -> Tensor:
         """Return what the targets of these rows would be compared with, NaN or not."""
         if self._operators:
-            jets = evaluate_jets(self._stack, coordinates, self._operators)
+            jets = evaluate_jets(self.stack, coordinates, self._operators)
         else:
-            jets = evaluate_gradient(self._stack, coordinates)
+            jets = evaluate_gradient(self.stack, coordinates)
         parts = [jets[:, :, term.components] / term.unit for term in self._terms]
         return torch.cat([part.flatten(2) for part in parts], dim=2)
 
     def jet_rows(self, rows: TrainingRows) -> JetRows:
         """Return the rows with the squared errors that the objective is, but for the penalty."""
-        architecture = self._stack.architecture
+        architecture = self.stack.architecture
         n_components = 1 + architecture.n_features + len(self._operators)
         targets = rows.targets.new_zeros(n_components, rows.n_rows, architecture.n_outputs)
         root_weight = torch.zeros_like(targets)
@@ -294,10 +295,10 @@ class JetObjective(Objective):
 
     def _allocate(self, batch_size: int) -> None:
         self._jet_pass: JetPass | DoubleBackwardPass
-        if self._operators or not self._stack.architecture.favours_reverse_mode:
-            self._jet_pass = JetPass(self._stack, batch_size, self._operators)
+        if self._operators or not self.stack.architecture.favours_reverse_mode:
+            self._jet_pass = JetPass(self.stack, batch_size, self._operators)
         else:
-            self._jet_pass = DoubleBackwardPass(self._stack, batch_size)
+            self._jet_pass = DoubleBackwardPass(self.stack, batch_size)
 
     def _data_loss(self, batch: TrainingRows) -> tuple[Tensor, Tensor]:
         jets = self._jet_pass.forward(batch.coordinates)
@@ -322,7 +323,7 @@ class JetObjective(Objective):
             yield term, targets.nan_to_num(0.0), share
 
     def _hardest(self, rows: Rows, share: float) -> Tensor:
-        total = self._stack.parameters.new_zeros(1)
+        total = self.stack.parameters.new_zeros(1)
         for term in self._terms:
             total = total + term.weight * self._hardest_of(term.columns, rows, share)
         return total

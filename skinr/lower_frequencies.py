@@ -13,12 +13,11 @@ from __future__ import annotations
 from math import inf, log, sqrt
 from typing import NamedTuple
 
-from skinr.descent import descend
+from skinr.descent import Descent
 from skinr.evidence import NOISES
 from skinr.jet_rows import JetRows
 from skinr.least_squares import Findings, LeastSquaresFit
 from skinr.network import SirenStack
-from skinr.training import Monitor
 
 LEAST_ROWS = 80
 """Rows that a table must have: of fewer, those that are left aside don't tell frequencies apart."""
@@ -84,8 +83,7 @@ def prefer_lower(
     rows: JetRows,
     few: JetRows,
     choice: Choice,
-    max_iter: int,
-    monitor: Monitor,
+    descent: Descent,
 ) -> Choice:
     """Return a network of lower frequency that misses less of unseen rows, or the one given.
 
@@ -100,9 +98,7 @@ def prefer_lower(
     few : JetRows
         Those, all of them or the first of their permutation, that the given network is fitted to.
     choice : Choice
-    max_iter : int
-        Most steps.
-    monitor : Monitor
+    descent : Descent
 
     Returns
     -------
@@ -111,7 +107,7 @@ def prefer_lower(
     """
     known = few.root_weight.any(dim=1, keepdim=True)
     rows = rows._replace(root_weight=rows.root_weight * known)
-    trials = _Trials(stack, rows, max_iter, monitor)
+    trials = _Trials(stack, rows, descent)
     if trials.most_rows < LEAST_ROWS or not trials.lower_than(choice):
         return choice
     if len(few.coordinates) <= trials.most_rows:
@@ -130,8 +126,7 @@ class _Trials(NamedTuple):
 
     stack: SirenStack
     rows: JetRows
-    max_iter: int
-    monitor: Monitor
+    descent: Descent
 
     @property
     def most_rows(self) -> int:
@@ -145,17 +140,17 @@ class _Trials(NamedTuple):
 
     def search(self, choice: Choice, n_seen: int) -> Choice:
         """Look for a better network by the unseen rows, and see more of them until one is found."""
-        while not self.monitor.ended_by and self.lower_than(choice):
+        while not self.descent.ended_by and self.lower_than(choice):
             seen, unseen = self.rows.parted(n_seen)
             if not _is_lost(choice.fit, _mean_missed(choice.fit, unseen)):
                 break
             choice = self._best_of_lower(choice, seen, unseen)
             has_found = _mean_missed(choice.fit, unseen) < MISSES_MOST
-            if self.monitor.ended_by or has_found or n_seen == self.most_rows:
+            if self.descent.ended_by or has_found or n_seen == self.most_rows:
                 break
             n_seen = min(2 * n_seen, self.most_rows)
             choice = choice._replace(fit=choice.fit.with_more(self.rows.parted(n_seen)[0]))
-            descend(choice.fit, self.max_iter, self.monitor)
+            self.descent.run(choice.fit)
         return choice
 
     def _best_of_lower(self, choice: Choice, seen: JetRows, unseen: JetRows) -> Choice:
@@ -165,7 +160,7 @@ class _Trials(NamedTuple):
         """
         best, least, n_failures = choice, inf, 0
         for k in self.lower_than(choice):
-            if self.monitor.ended_by or n_failures == MOST_FAILURES:
+            if self.descent.ended_by or n_failures == MOST_FAILURES:
                 break
             other = self.fit(k, choice, seen)
             missed = _mean_missed(other.fit, unseen)
@@ -180,10 +175,10 @@ class _Trials(NamedTuple):
         """Fit a network as if there were no noise until it explains the rows, and then with it."""
         without_noise = Findings(NOISES[0], close_enough=EXPLAINS * choice.fit.power)
         start = LeastSquaresFit(self.stack.take(k), rows, without_noise)
-        has_arrived = descend(start, self.max_iter, self.monitor)
+        has_arrived = self.descent.run(start)
         fit = choice.fit.of_another(start, rows)
         if has_arrived:
-            descend(fit, self.max_iter, self.monitor)
+            self.descent.run(fit)
         return Choice(fit, k)
 
 

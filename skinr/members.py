@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from skinr.descent import descend
+from skinr.descent import Descent
 from skinr.evidence import TINY
 from skinr.jet_rows import JetRows
 from skinr.least_squares import Findings, LeastSquaresFit
 from skinr.network import SirenStack
 from skinr.passes import evaluate
 from skinr.threads import count_threads, map_in_threads
-from skinr.training import Monitor
 
 MOST_WIDENED = 100
 """Times an output weight."""
@@ -49,8 +48,7 @@ def fit_members(
     starts: Sequence[SirenStack | None],
     tables: Sequence[JetRows],
     first: LeastSquaresFit,
-    max_iter: int,
-    monitor: Monitor,
+    descent: Descent,
 ) -> list[LeastSquaresFit]:
     """Fit networks to a table that one has been fitted to, some side by side.
 
@@ -65,9 +63,7 @@ def fit_members(
     tables : sequence of JetRows
         What each is fitted to.
     first : LeastSquaresFit
-    max_iter : int
-        Most steps.
-    monitor : Monitor
+    descent : Descent
 
     Returns
     -------
@@ -77,7 +73,7 @@ def fit_members(
     found = first.findings
 
     def fit(task: tuple[SirenStack | None, JetRows]) -> LeastSquaresFit | None:
-        return None if monitor.interrupts() else _fit_member(*task, first, found, max_iter, monitor)
+        return None if descent.is_interrupted() else _fit_member(*task, first, found, descent)
 
     tasks = list(zip(starts, tables, strict=True))
     return [fit for fit in map_in_threads(fit, tasks, count_threads()) if fit is not None]
@@ -88,16 +84,15 @@ def _fit_member(
     rows: JetRows,
     first: LeastSquaresFit,
     found: Findings,
-    max_iter: int,
-    monitor: Monitor,
+    descent: Descent,
 ) -> LeastSquaresFit | None:
     """Fit one network, or return None where something interrupts."""
     if start is not None:
         fit = LeastSquaresFit(start, rows, found)
-        if not descend(fit, max_iter, monitor):
+        if not descent.run(fit):
             return None
         power = float((rows.targets * rows.root_weight).square().mean())
         if fit.loss <= MOST_LOSS * first.loss + MOST_LOST * power:
             return fit
     fit = LeastSquaresFit(first.stack.take(0), rows, found, anchor=first.anchor)
-    return fit if descend(fit, max_iter, monitor) else None
+    return fit if descent.run(fit) else None

@@ -7,12 +7,11 @@ from math import inf
 
 import torch
 
-from skinr.descent import descend
+from skinr.descent import Descent
 from skinr.jet_rows import JetRows
 from skinr.least_squares import REVIEW_INTERVAL, LeastSquaresFit
 from skinr.lower_frequencies import Choice, n_ascending, prefer_lower
 from skinr.network import SirenStack
-from skinr.training import Monitor
 
 FEW_ROWS = 500
 """Rows on which networks are compared."""
@@ -40,9 +39,7 @@ MOST_FAILURES = 2
 
 
 @torch.no_grad()
-def fit_most_probable(
-    stack: SirenStack, stages: Sequence[JetRows], max_iter: int, monitor: Monitor
-) -> Choice:
+def fit_most_probable(stack: SirenStack, stages: Sequence[JetRows], descent: Descent) -> Choice:
     """Fit the one of several networks that has the most merit for a small table.
 
     Of a table of more than `FEW_ROWS` rows, or several outputs of more than `FEW_NUMBERS` targets,
@@ -56,10 +53,7 @@ def fit_most_probable(
         where the one chosen misses something, by descending frequency.
     stages : sequence of JetRows
         What is fitted, one after another; the first of them chooses the network.
-    max_iter : int
-        Most steps.
-    monitor : Monitor
-        Shows the progress, and interrupts; with neither early stopping nor a checkpoint.
+    descent : Descent
 
     Returns
     -------
@@ -67,33 +61,33 @@ def fit_most_probable(
     """
     rows = stages[0]
     few = rows.thinned(FEW_ROWS).with_few_outputs(FEW_NUMBERS)
-    choice = _choose(stack, few, max_iter, monitor)
-    if not monitor.ended_by:
-        choice = prefer_lower(stack, rows, few, choice, max_iter, monitor)
+    choice = _choose(stack, few, descent)
+    if not descent.ended_by:
+        choice = prefer_lower(stack, rows, few, choice, descent)
     fit, chosen = choice
-    if fit.n_numbers < rows.n_known and not monitor.ended_by:
+    if fit.n_numbers < rows.n_known and not descent.ended_by:
         fit = fit.with_more(rows)
-        descend(fit, max_iter, monitor)
+        descent.run(fit)
     for rows in stages[1:]:
-        if monitor.ended_by:
+        if descent.ended_by:
             break
         fit = LeastSquaresFit(fit.stack, rows, earlier_losses=fit.losses)
-        descend(fit, max_iter, monitor)
+        descent.run(fit)
     return Choice(fit, chosen)
 
 
-def advance_to_review(fit: LeastSquaresFit, max_iter: int, monitor: Monitor) -> None:
+def advance_to_review(fit: LeastSquaresFit, descent: Descent) -> None:
     """Take the steps up to the next review."""
-    descend(fit, max_iter, monitor, REVIEW_INTERVAL)
+    descent.run(fit, REVIEW_INTERVAL)
     fit.review()
 
 
-def settle(fit: LeastSquaresFit, max_iter: int, monitor: Monitor, ahead: LeastSquaresFit) -> None:
+def settle(fit: LeastSquaresFit, descent: Descent, ahead: LeastSquaresFit) -> None:
     """Take steps until the merit is plain, or hopeless beside that of the fit that is ahead."""
-    while not (monitor.ended_by or _is_plain(fit, max_iter)):
+    while not (descent.ended_by or _is_plain(fit, descent.max_iter)):
         if fit.n_steps >= PROBATION and _is_hopeless(fit, ahead):
             break
-        advance_to_review(fit, max_iter, monitor)
+        advance_to_review(fit, descent)
 
 
 def _is_hopeless(fit: LeastSquaresFit, ahead: LeastSquaresFit) -> bool:
@@ -108,7 +102,7 @@ def _is_plain(fit: LeastSquaresFit, max_iter: int) -> bool:
 
 
 def race(
-    stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor
+    stack: SirenStack, rows: JetRows, descent: Descent
 ) -> tuple[dict[int, LeastSquaresFit], int]:
     """Take a few steps with the networks that begin well, and say which has the most merit.
 
@@ -125,33 +119,33 @@ def race(
             break
     runners = [k for k in fits if fits[k].merit >= most - HOPELESS]
     for k in runners:
-        if not monitor.ended_by:
-            advance_to_review(fits[k], max_iter, monitor)
-    if monitor.ended_by:
+        if not descent.ended_by:
+            advance_to_review(fits[k], descent)
+    if descent.ended_by:
         runners = [k for k in runners if fits[k].n_steps]
     return fits, max(runners, key=lambda k: fits[k].rank)
 
 
-def _choose(stack: SirenStack, rows: JetRows, max_iter: int, monitor: Monitor) -> Choice:
+def _choose(stack: SirenStack, rows: JetRows, descent: Descent) -> Choice:
     """Fit the network that is ahead when it is plain what it comes to, or a better one.
 
     Merits fall as a network leaves its initial weights, and others are ahead then. Those of lower
     frequency are tried as long as they are better: they show late what they can do.
     """
-    fits, best = race(stack, rows, max_iter, monitor)
-    while not (monitor.ended_by or _is_plain(fits[best], max_iter)):
-        advance_to_review(fits[best], max_iter, monitor)
+    fits, best = race(stack, rows, descent)
+    while not (descent.ended_by or _is_plain(fits[best], descent.max_iter)):
+        advance_to_review(fits[best], descent)
         best = max(fits, key=lambda k: fits[k].rank)
     failures = 0
     for k in reversed(range(best)):
-        if monitor.ended_by or failures == MOST_FAILURES:
+        if descent.ended_by or failures == MOST_FAILURES:
             break
         if k not in fits:
             fits[k] = LeastSquaresFit(stack.take(k), rows)
-        settle(fits[k], max_iter, monitor, fits[best])
+        settle(fits[k], descent, fits[best])
         failures += 1
         if fits[k].rank > fits[best].rank:
             best, failures = k, 0
-    if not monitor.ended_by:
-        descend(fits[best], max_iter, monitor)
+    if not descent.ended_by:
+        descent.run(fits[best])
     return Choice(fits[best], best)

@@ -10,19 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from skinr.descent import Descent
 from skinr.jet_rows import JetRows
 from skinr.members import candidates_of_members, fit_members, resize_members
 from skinr.most_probable import fit_most_probable
 from skinr.network import SirenStack
-from skinr.training import History, Monitor
+from skinr.training import History
 
 
 @torch.no_grad()
 def fit_posterior(
     stack: SirenStack,
     stages: Sequence[JetRows],
-    max_iter: int,
-    monitor: Monitor,
+    descent: Descent,
     generators: Sequence[torch.Generator],
     *,
     continued: bool,
@@ -45,10 +45,7 @@ def fit_posterior(
         come into question, in the same order.
     stages : sequence of JetRows
         What is fitted, one after another; for an ensemble values alone, all of them known.
-    max_iter : int
-        Most steps of a member.
-    monitor : Monitor
-        Shows the progress, and interrupts; with neither early stopping nor a checkpoint.
+    descent : Descent
     generators : sequence of torch.Generator
         Of each member.
     continued : bool
@@ -73,9 +70,9 @@ def fit_posterior(
        NeurIPS 2018. arXiv:1806.03335.
     """
     candidates = candidates_of_members(stack, len(generators))
-    first, chosen = fit_most_probable(candidates[0], stages, max_iter, monitor)
-    history = first.history(monitor.ended_by)
-    if len(generators) == 1 or monitor.ended_by:
+    first, chosen = fit_most_probable(candidates[0], stages, descent)
+    history = first.history(descent.ended_by)
+    if len(generators) == 1 or descent.ended_by:
         return first.stack, history, None
     rows = stages[0]
     first.expect_noise()
@@ -84,8 +81,8 @@ def fit_posterior(
     tables = [rows._replace(targets=own) for own in _perturbed(rows, noise, generators)]
     if not continued:
         resize_members(starts, tables[1:], first)
-    members = fit_members([None, *starts], tables, first, max_iter, monitor)
-    history = history._replace(interruption=monitor.ended_by)
+    members = fit_members([None, *starts], tables, first, descent)
+    history = history._replace(interruption=descent.ended_by)
     if len(members) < 2:
         return first.stack, history, None
     return SirenStack.join([fit.stack for fit in members]), history, noise.numpy()

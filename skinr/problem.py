@@ -3,48 +3,33 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
-from sklearn.utils import assert_all_finite, check_random_state
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils import check_random_state
 
 from skinr.choices import (
     Survey,
     choose_batch_size,
     choose_frequencies,
     choose_solver,
-    choose_weight_scale,
-    head_start,
-    layer_sizes,
     may_begin_with_few,
     peak_rate,
     term_weights,
     visits_to_pixels,
 )
-from skinr.device import resolve_device
-from skinr.ensemble import members_of, to_stack
-from skinr.least_squares import LeastSquaresFit
+from skinr.first_networks import draw_networks, take_up
 from skinr.losses import Objective
-from skinr.lower_frequencies import neighbours
-from skinr.network import Architecture, SirenStack
+from skinr.network import SirenStack
+from skinr.robust import without_outliers
 from skinr.rows import Table, TrainingRows
 from skinr.scaling import AffineMap, Units
-from skinr.splits import hold_out, leave_out, to_rows, training_rows
-from skinr.stored_rows import Rows
-from skinr.targets import (
-    Layout,
-    check_targets,
-    collect_targets,
-    jet_problem,
-    require_real,
-    units_of_derivatives,
-    with_implied_values,
-)
+from skinr.splits import hold_out, leave_out, training_rows
+from skinr.stored_rows import Rows, is_copied
+from skinr.targets import Layout, jet_problem, units_of_derivatives, with_implied_values
+from skinr.validation import validate_rows
 
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor
@@ -52,10 +37,36 @@ if TYPE_CHECKING:
 ROUNDING = 1e-6
 """By which float32 and float64 of a number may differ, over the number."""
 
-MOST_PARAMETERS = 2**31
-"""Of a network: 8 GB in float32, and training takes five times as much."""
+LARGEST_SEED = 2**31 - 1
 
-Values = NDArray[np.floating[Any]]
+
+class Plan(NamedTuple):
+    """How a table is fitted.
+
+    Parameters
+    ----------
+    solver : {"adam", "lm", "soap"}
+    begins_with_few : bool
+        Whether least squares on a few rows come first.
+    takes_rounds : bool
+        Whether the Huber loss is minimised by least squares, in several fits.
+    continued : bool
+        Whether networks have been fitted before.
+    is_piece : bool
+        Whether it is a piece of a stream.
+    seeds : list of int
+        Of each member.
+    split_seed : int
+        Of what is held out.
+    """
+
+    solver: str
+    begins_with_few: bool
+    takes_rounds: bool
+    continued: bool
+    is_piece: bool
+    seeds: list[int]
+    split_seed: int
 
 
 class Problem(NamedTuple):
@@ -63,54 +74,51 @@ class Problem(NamedTuple):
 
     Parameters
     ----------
+    plan : Plan
     table : Table
-        All rows.
+        All rows, as they were given.
     layout : Layout
     units : Units
     relevances : ndarray of shape (n_features,) or 1
         By which the ranges of slow features are narrower in `units`.
-    solver : {"adam", "lm", "soap"}
-    stack : SirenStack
+    objective : Objective
         Of the members of the ensemble or the one network; for least squares, for each member of
         those from which they choose one.
     candidates : SirenStack or None
         Networks for least squares, where a few rows may explain the table.
     rows : TrainingRows or StoredRows
-        `training` as tensors, or where it is.
+        Those that are fitted, as tensors, or where they are.
     held_out : TrainingRows or None
         The rows that `early_stopping` holds out.
     unseen : TrainingRows or None
         Values of rows that members are not fitted to, in the units of `units.y`: a set that none
         of them is, or one for each pair.
-    objective : Objective
     rate : float
         The highest learning rate.
     batch_size : int
         The most rows of an update.
     generators : list of torch.Generator
         Of each member: draws the order of the rows.
-    continued : bool
-        Whether networks have been fitted before.
-    takes_rounds : bool
-        Whether the Huber loss is minimised by least squares, in several fits.
     """
 
+    plan: Plan
     table: Table
     layout: Layout
     units: Units
     relevances: NDArray[np.float64] | float
-    solver: str
-    stack: SirenStack
+    objective: Objective
     candidates: SirenStack | None
     rows: Rows
     held_out: TrainingRows | None
     unseen: TrainingRows | None
-    objective: Objective
     rate: float
     batch_size: int
     generators: list[torch.Generator]
-    continued: bool
-    takes_rounds: bool
+
+    @property
+    def stack(self) -> SirenStack:
+        """The networks of the objective."""
+        return self.objective.stack
 
     @property
     def copied_rows(self) -> TrainingRows:
@@ -153,170 +161,102 @@ def prepare(
     ValueError, TypeError
         As `fit` does for unusable input.
     """
-    table, layout = _validate_rows(
+    table, layout = validate_rows(
         regressor, X, y, sample_weight, gradient, laplacian, continued=continued
     )
     if layout.has_derivatives and not is_piece:
         table, layout = with_implied_values(table, layout)
-    is_next_piece = is_piece and continued
-    survey = Survey(table, layout) if is_next_piece else Survey.of(regressor, table, layout)
     if is_piece:
-        survey = survey._replace(relevances=1.0)
-    if continued:
-        units = regressor._units._replace(
-            single_target=layout.single_target, y_dtype=_dtype_of_predictions(table)
-        )
-        _warn_of_constants(units, layout.values_of(table))
+        survey = Survey(table, layout) if continued else Survey.of_piece(regressor, table, layout)
     else:
-        units = _new_units(regressor, survey)
-    return _pose(regressor, survey, units, continued=continued, is_piece=is_piece)
+        survey = Survey.of(regressor, _without_outliers(regressor, table, layout), layout)
+    plan = _plan(regressor, survey, continued=continued, is_piece=is_piece)
+    if not plan.takes_rounds:
+        survey = survey._replace(table=table)
+    units = regressor._units if continued else _new_units(regressor, survey)
+    y_dtype = np.float32 if table.y.dtype == np.float32 else np.float64
+    units = units._replace(single_target=layout.single_target, y_dtype=y_dtype)
+    if continued:
+        _warn_of_constants(units, layout.values_of(table))
+    return _pose(regressor, survey, units, plan)._replace(table=table)
 
 
 def with_values(regressor: SirenRegressor, problem: Problem, values: NDArray[Any]) -> Problem:
     """Return a problem of the same rows with other values, in units of those unless continued."""
     survey = Survey.of(regressor, problem.table._replace(y=values), problem.layout)
     units = problem.units
-    if not problem.continued:
+    if not problem.plan.continued:
         units = _new_units(regressor, survey)._replace(y_dtype=units.y_dtype)
-    return _pose(regressor, survey, units, continued=problem.continued, is_piece=False)
+    return _pose(regressor, survey, units, problem.plan)._replace(table=problem.table)
 
 
-def _pose(
-    regressor: SirenRegressor,
-    survey: Survey,
-    units: Units,
-    *,
-    continued: bool,
-    is_piece: bool,
-) -> Problem:
-    """Draw the networks, and say how they are fitted."""
-    table, layout = survey.table, survey.layout
-    random = check_random_state(regressor.random_state)
-    seeds = [int(random.randint(2**31 - 1)) for _ in range(regressor.n_estimators)]
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+def _without_outliers(regressor: SirenRegressor, table: Table, layout: Layout) -> Table:
+    """Return a table that shows what is to be fitted: outliers hide how fast values change."""
+    is_robust = regressor.loss == "huber" and not layout.has_derivatives
+    return without_outliers(table) if is_robust and is_copied(table) else table
+
+
+def _plan(regressor: SirenRegressor, survey: Survey, *, continued: bool, is_piece: bool) -> Plan:
     solver = choose_solver(regressor, survey, is_piece=is_piece)
-    n_visits = visits_to_pixels(regressor, survey, solver, is_piece=is_piece)
-    if continued:
-        stack = _take_up(regressor, layout, solver)
+    begins_with_few = not continued and may_begin_with_few(regressor, survey, solver)
+    random = check_random_state(regressor.random_state)
+    return Plan(
+        solver=solver,
+        begins_with_few=begins_with_few,
+        takes_rounds=regressor.loss == "huber" and (solver == "lm" or begins_with_few),
+        continued=continued,
+        is_piece=is_piece,
+        seeds=[int(random.randint(LARGEST_SEED)) for _ in range(regressor.n_estimators)],
+        split_seed=int(random.randint(LARGEST_SEED)),
+    )
+
+
+def _pose(regressor: SirenRegressor, survey: Survey, units: Units, plan: Plan) -> Problem:
+    """Draw the networks, and say what they are fitted to."""
+    table, layout = survey.table, survey.layout
+    n_visits = visits_to_pixels(regressor, survey, plan.solver)
+    generators = _generators(plan)
+    if plan.continued:
+        stack = take_up(regressor, layout, plan.solver)
     else:
-        stack = _draw_networks(regressor, survey, generators, solver, n_visits)
+        stack = draw_networks(regressor, survey, generators, plan.solver, n_visits)
     candidates = None
-    if not continued and may_begin_with_few(regressor, survey, solver):
-        again = [torch.Generator().manual_seed(seed) for seed in seeds]
-        candidates = _draw_networks(regressor, survey, again, "lm", n_visits)
+    if plan.begins_with_few:
+        candidates = draw_networks(regressor, survey, _generators(plan), "lm", n_visits)
     training, validation = table, None
-    if regressor.early_stopping and not is_piece:
-        training, validation = hold_out(regressor, table, random)
-    takes_rounds = regressor.loss == "huber" and (solver == "lm" or candidates is not None)
-    loss = "squared_error" if takes_rounds else regressor.loss
-    scaling, objective = _objective(regressor, table, layout, units, stack, loss)
+    if regressor.early_stopping and not plan.is_piece:
+        training, validation = hold_out(regressor, table, plan.split_seed)
+    scaling, objective = _objective(regressor, survey, units, stack, plan)
+    like = stack.parameters
     rows: Rows
-    if solver == "lm" or len(generators) == 1:
-        rows, unseen = training_rows(training, layout, units, scaling, stack), None
+    if plan.solver == "lm" or len(generators) == 1:
+        rows, unseen = training_rows(training, layout, units, scaling, like), None
     else:
-        copied = to_rows(training, units.X, scaling, stack)
-        rows, unseen = leave_out(copied, training, validation, layout, units, stack, random)
+        members = len(generators), plan.split_seed
+        rows = TrainingRows.from_table(training, units.X, scaling, like)
+        rows, unseen = leave_out(rows, training, validation, layout, units, *members)
+    held_out = None
+    if validation is not None:
+        held_out = TrainingRows.from_table(validation, units.X, scaling, like).without_implied()
     return Problem(
+        plan=plan,
         table=table,
         layout=layout,
         units=units,
-        relevances=1.0 if continued else survey.relevances,
-        solver=solver,
-        stack=stack,
+        relevances=1.0 if plan.continued else survey.relevances,
+        objective=objective,
         candidates=candidates,
         rows=rows,
-        held_out=None if validation is None else to_rows(validation, units.X, scaling, stack),
+        held_out=held_out,
         unseen=unseen,
-        objective=objective,
-        rate=peak_rate(regressor, stack, layout, solver, n_visits=n_visits),
-        batch_size=choose_batch_size(regressor, training, is_piece=is_piece),
+        rate=peak_rate(regressor, stack, layout, plan.solver, n_visits=n_visits),
+        batch_size=choose_batch_size(regressor, len(training.X)),
         generators=generators,
-        continued=continued,
-        takes_rounds=takes_rounds,
     )
 
 
-def narrowed(problem: Problem, chosen: SirenStack) -> Problem:
-    """Return a problem for the networks next in frequency to one that was chosen before."""
-    if problem.candidates is None:
-        return problem._replace(stack=neighbours(problem.stack, chosen.omega_0[0]))
-    return problem._replace(candidates=neighbours(problem.candidates, chosen.omega_0[0]))
-
-
-def refined(regressor: SirenRegressor, problem: Problem, few: Sequence[LeastSquaresFit]) -> Problem:
-    """Return a problem that goes on from fits to a few rows, and minimises what they do.
-
-    Of the first network alone, where there are no fits of the others.
-    """
-    n_rows, present = problem.rows.n_rows, problem.stack.parameters
-    stack = SirenStack.join([fit.stack for fit in few]).to(present.device, present.dtype)
-    anchor = torch.cat([fit.anchor for fit in few]).to(present.device, present.dtype)
-    rate = peak_rate(regressor, stack, problem.layout, problem.solver, n_rows=n_rows)
-    alphas = [2 * fit.noise_of(n_rows * problem.layout.n_outputs) for fit in few]
-    objective = Objective(stack, "squared_error", alphas, anchor)
-    problem = problem._replace(stack=stack, objective=objective, rate=rate)
-    if len(few) == len(problem.generators):
-        return problem
-    rows = problem.copied_rows.of_network(0)
-    return problem._replace(rows=rows, unseen=None, generators=problem.generators[:1])
-
-
-def _validate_rows(
-    regressor: SirenRegressor,
-    X: ArrayLike,
-    y: ArrayLike | None,
-    sample_weight: ArrayLike | None,
-    gradient: ArrayLike | None,
-    laplacian: ArrayLike | None,
-    *,
-    continued: bool,
-) -> tuple[Table, Layout]:
-    values_alone = gradient is None and laplacian is None
-    if values_alone:
-        coordinates, targets, layout = _validate_values(regressor, X, y, continued=continued)
-    else:
-        coordinates = validate_data(
-            regressor, X, dtype=[np.float64, np.float32], reset=not continued
-        )
-    weight = None
-    if sample_weight is not None:
-        weight = _check_sample_weight(sample_weight, coordinates, dtype=np.float64)
-        if (weight < 0).any() or not weight.any():
-            raise ValueError(
-                "sample_weight must be non-negative with at least one positive weight; its "
-                f"smallest entry is {weight.min()}, its largest {weight.max()}."
-            )
-    if not values_alone:
-        counts = None if weight is None else weight > 0
-        targets, layout = collect_targets(coordinates.shape, y, gradient, laplacian, counts)
-    table = Table.canonical(coordinates, targets, weight)
-    if not values_alone:
-        check_targets(table, layout, term_weights(regressor))
-    return table, layout
-
-
-def _validate_values(
-    regressor: SirenRegressor, X: ArrayLike, y: ArrayLike | None, *, continued: bool
-) -> tuple[Values, Values, Layout]:
-    coordinates, values = validate_data(
-        regressor,
-        X,
-        y,
-        dtype=[np.float64, np.float32],
-        multi_output=True,
-        y_numeric=True,
-        reset=not continued,
-    )
-    if issparse(values):
-        raise TypeError("y is sparse; a dense array is accepted, as y.toarray() gives.")
-    require_real("y", values)
-    if getattr(y, "dtype", np.object_) == np.object_:  # of which validate_data lets None through
-        assert_all_finite(values, input_name="y")
-    if values.dtype == np.longdouble:
-        values = values.astype(np.float64)
-    targets = values.reshape(len(values), -1)
-    layout = Layout(("values",), coordinates.shape[1], targets.shape[1], values.ndim == 1)
-    return coordinates, targets, layout
+def _generators(plan: Plan) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in plan.seeds]
 
 
 def _new_units(regressor: SirenRegressor, survey: Survey) -> Units:
@@ -332,11 +272,7 @@ def _new_units(regressor: SirenRegressor, survey: Survey) -> Units:
         y = units_of_derivatives(table, layout, X, omega_0)
     else:
         y = AffineMap.from_moments(table.y, table.weight)
-    return Units(X, y, layout.single_target, _dtype_of_predictions(table))
-
-
-def _dtype_of_predictions(table: Table) -> type:
-    return np.float32 if table.y.dtype == np.float32 else np.float64
+    return Units(X, y, layout.single_target, np.float64)
 
 
 def _warn_of_constants(units: Units, values: Table) -> None:
@@ -355,103 +291,18 @@ def _warn_of_constants(units: Units, values: Table) -> None:
 
 
 def _objective(
-    regressor: SirenRegressor,
-    table: Table,
-    layout: Layout,
-    units: Units,
-    stack: SirenStack,
-    loss: str,
+    regressor: SirenRegressor, survey: Survey, units: Units, stack: SirenStack, plan: Plan
 ) -> tuple[AffineMap, Objective]:
     """Return how the columns of the targets are normalised, and what is minimised."""
-    if not layout.has_derivatives:
+    loss = "squared_error" if plan.takes_rounds else regressor.loss
+    if not survey.layout.has_derivatives:
         return units.y, Objective(stack, loss, regressor.alpha)
     return jet_problem(
-        table,
-        layout,
+        survey.table,
+        survey.layout,
         units,
         stack,
         loss=loss,
         alpha=regressor.alpha,
         weights=term_weights(regressor),
     )
-
-
-def _draw_networks(
-    regressor: SirenRegressor,
-    survey: Survey,
-    generators: list[torch.Generator],
-    solver: str,
-    n_visits: float,
-) -> SirenStack:
-    """Draw networks of the shape that parameters and table ask for."""
-    architecture = _architecture(regressor, survey.layout)
-    start = head_start(regressor, solver, n_visits)
-    is_crowded = len(survey.table.X) > architecture.n_parameters
-    frequencies = choose_frequencies(regressor, survey, solver, start)
-    device, dtype = _device_and_dtype(regressor, solver)
-    draws = []
-    for generator in generators:
-        state = generator.get_state()
-        draws += [generator, *(torch.Generator().set_state(state) for _ in frequencies[1:])]
-    return SirenStack.initialize(
-        architecture,
-        [first for first, _ in frequencies] * len(generators),
-        [hidden for _, hidden in frequencies] * len(generators),
-        draws,
-        first_layer_init=regressor.first_layer_init,
-        weight_scale=choose_weight_scale(regressor, start, n_visits, is_crowded=is_crowded),
-        device=device,
-        dtype=dtype,
-    )
-
-
-def _take_up(regressor: SirenRegressor, layout: Layout, solver: str) -> SirenStack:
-    """Take up the fitted network, if parameters and table still ask for its shape."""
-    _check_same_network(regressor, _architecture(regressor, layout))
-    device, dtype = _device_and_dtype(regressor, solver)
-    return to_stack(regressor.network_).to(device, dtype)
-
-
-def _architecture(regressor: SirenRegressor, layout: Layout) -> Architecture:
-    architecture = Architecture(
-        layout.n_features, layer_sizes(regressor), layout.n_outputs, regressor.output_activation
-    )
-    if architecture.n_parameters > MOST_PARAMETERS:
-        raise ValueError(
-            f"hidden_layer_sizes={regressor.hidden_layer_sizes!r} makes "
-            f"{architecture.n_parameters} weights; at most {MOST_PARAMETERS} are accepted."
-        )
-    return architecture
-
-
-def _device_and_dtype(regressor: SirenRegressor, solver: str) -> tuple[torch.device, torch.dtype]:
-    device = resolve_device(regressor.device)
-    return (torch.device("cpu"), torch.float64) if solver == "lm" else (device, torch.float32)
-
-
-def _check_same_network(regressor: SirenRegressor, architecture: Architecture) -> None:
-    fitted = regressor.network_
-    omega_0, hidden_omega_0 = fitted.omega_0, fitted.hidden_omega_0
-    if regressor.omega_0 != "auto":
-        omega_0 = hidden_omega_0 = float(regressor.omega_0)
-    if regressor.hidden_omega_0 is not None:
-        hidden_omega_0 = float(regressor.hidden_omega_0)
-    changes = {
-        "architecture": (fitted.architecture, architecture),
-        "omega_0": (fitted.omega_0, omega_0),
-        "hidden_omega_0": (fitted.hidden_omega_0, hidden_omega_0),
-        "number of members, fewer than were asked for if it was interrupted,": (
-            len(members_of(fitted)),
-            regressor.n_estimators,
-        ),
-    }
-    differing = [
-        f"its {name} is {has}, and data and parameters now ask for {asked}"
-        for name, (has, asked) in changes.items()
-        if has != asked
-    ]
-    if differing:
-        raise ValueError(
-            "Going on from a fitted network keeps its shape, frequencies and members: "
-            f"{'; '.join(differing)}. Set warm_start=False, or clone the estimator, to start anew."
-        )

@@ -9,28 +9,32 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
-Progress = Callable[[int, Tensor], None]
-"""Takes the number of updates done and the losses of the last one."""
+Progress = Callable[[int, Tensor | float], None]
+"""Takes the number of updates done and the loss of the last one."""
+
+
+def show_nothing(n_iter: int, loss: Tensor | float) -> None:
+    """Take no notice of a fit."""
 
 
 @contextmanager
-def progress_bar(max_iter: int, verbose: bool) -> Iterator[Progress | None]:
+def progress_bar(max_iter: int | None, verbose: bool) -> Iterator[Progress]:
     """Show updates, loss and time left while the context lasts, where somebody looks on.
 
     Parameters
     ----------
-    max_iter : int
-        Updates of the whole fit.
+    max_iter : int or None
+        Updates of the whole fit, where that is known.
     verbose : bool
         False shows nothing, nor does True where stderr is no terminal and this is no notebook.
 
     Yields
     ------
-    progress : Progress or None
+    progress : Progress
     """
     is_watched = sys.stderr.isatty() or "ipykernel" in sys.modules
     if not (verbose and is_watched):
-        yield None
+        yield show_nothing
         return
     try:
         from tqdm import auto
@@ -40,12 +44,12 @@ def progress_bar(max_iter: int, verbose: bool) -> Iterator[Progress | None]:
             "pip install 'skinr[progress]' brings it. The fit goes on without.",
             stacklevel=7,
         )
-        yield None
+        yield show_nothing
         return
     with auto.tqdm(total=max_iter, unit="update", desc="fit") as bar:
 
-        def progress(n_iter: int, losses: Tensor) -> None:
-            bar.set_postfix(loss=f"{losses.mean().item():.3g}", refresh=False)
+        def progress(n_iter: int, loss: Tensor | float) -> None:
+            bar.set_postfix(loss=f"{float(loss):.3g}", refresh=False)
             bar.update(n_iter - bar.n)
 
         yield progress

@@ -678,7 +678,7 @@ class SirenRegressor(
         """
         X = self._validate_coordinates(X)
         parameter = next(self.network_.parameters())
-        coordinates = to_tensor(X, self._units.X, parameter.device, parameter.dtype)
+        coordinates = to_tensor(X, self._units.X, parameter)
         with torch.no_grad():
             layers = self.network_.layer_activations(coordinates)
             return [(before.cpu().numpy(), after.cpu().numpy()) for before, after in layers]
@@ -714,9 +714,7 @@ class SirenRegressor(
         stack = to_stack(self.network_, None if dtype is None else TORCH_DTYPES[dtype])
         results: Values | None = None
         for chunk in gen_batches(len(X), CHUNK_SIZE):
-            coordinates = to_tensor(
-                X[chunk], self._units.X, stack.parameters.device, stack.parameters.dtype
-            )
+            coordinates = to_tensor(X[chunk], self._units.X, stack.parameters)
             restored = restore(reduce(function(stack, coordinates[None])).cpu().numpy())
             if results is None:
                 shape = len(X), *restored.shape[1:]

@@ -123,9 +123,7 @@ class TrainingRows(NamedTuple):
         table: Table,
         X_scaling: AffineMap,
         y_scaling: AffineMap,
-        *,
-        device: torch.device,
-        dtype: torch.dtype,
+        like: Tensor,
     ) -> TrainingRows:
         """Normalise a table into tensors, chunk by chunk.
 
@@ -133,8 +131,8 @@ class TrainingRows(NamedTuple):
         ----------
         table : Table
         X_scaling, y_scaling : AffineMap
-        device : torch.device
-        dtype : torch.dtype
+        like : Tensor
+            Of the device and dtype that they are to have.
 
         Returns
         -------
@@ -142,12 +140,14 @@ class TrainingRows(NamedTuple):
             With leading axes of length 1.
         """
         return cls(
-            to_tensor(table.X, X_scaling, device, dtype)[None],
-            to_tensor(table.y, y_scaling, device, dtype)[None],
+            to_tensor(table.X, X_scaling, like)[None],
+            to_tensor(table.y, y_scaling, like)[None],
             None
             if table.weight is None
-            else torch.as_tensor(table.weight, device=device, dtype=dtype)[None, :, None],
-            None if table.implied is None else torch.as_tensor(table.implied, device=device)[None],
+            else torch.as_tensor(table.weight, device=like.device, dtype=like.dtype)[None, :, None],
+            None
+            if table.implied is None
+            else torch.as_tensor(table.implied, device=like.device)[None],
         )
 
     @classmethod
@@ -207,6 +207,12 @@ class TrainingRows(NamedTuple):
             weight = None if self.weight is None else self.weight[:, chunk]
             yield TrainingRows(self.coordinates[:, chunk], self.targets[:, chunk], weight)
 
+    def without_implied(self) -> TrainingRows:
+        """Return the rows with those targets alone that are data."""
+        if self.implied is None:
+            return self
+        return self._replace(targets=self.targets.masked_fill(self.implied, torch.nan))
+
     def forget_implied(self) -> None:
         """Leave the targets that are no data out of what is fitted from here on."""
         if self.implied is not None:
@@ -254,24 +260,24 @@ class TrainingRows(NamedTuple):
         )
 
 
-def to_tensor(table: Array, scaling: AffineMap, device: torch.device, dtype: torch.dtype) -> Tensor:
+def to_tensor(table: Array, scaling: AffineMap, like: Tensor) -> Tensor:
     """Normalise an array into a tensor, chunk by chunk.
 
     Parameters
     ----------
     table : ndarray of shape (n_rows, n_columns)
     scaling : AffineMap
-    device : torch.device
-    dtype : torch.dtype
+    like : Tensor
+        Of the device and dtype that it is to have.
 
     Returns
     -------
     normalized : Tensor of shape (n_rows, n_columns)
     """
-    normalized = torch.empty(table.shape, dtype=dtype, device="cpu")
+    normalized = torch.empty(table.shape, dtype=like.dtype, device="cpu")
     for chunk in gen_batches(len(table), CHUNK_SIZE):
         normalized[chunk] = torch.from_numpy(scaling.normalize(table[chunk]))
-    return _send(normalized, device)
+    return _send(normalized, like.device)
 
 
 def in_batches(pieces: Iterator[Tensor], batch_size: int) -> Iterator[Tensor]:

@@ -15,6 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 
 from skinr.checkpoint import Checkpoint
+from skinr.choices import peak_rate
+from skinr.descent import Descent
 from skinr.device import resolve_device
 from skinr.eigenbasis import Eigenbasis
 from skinr.ensemble import mean_of_members
@@ -22,13 +24,16 @@ from skinr.error_bars import noise_of_stream, noise_of_unseen
 from skinr.few_rows import begin_with_few
 from skinr.interruption import Interruption, note_interruption
 from skinr.jet_rows import JetRows
+from skinr.least_squares import LeastSquaresFit
+from skinr.losses import Objective
+from skinr.lower_frequencies import neighbours
 from skinr.model_files import to_plain
 from skinr.network import SirenStack
 from skinr.optimizers import Adam, AdamState, learning_rates
 from skinr.passes import evaluate
 from skinr.posterior import fit_posterior
-from skinr.problem import Problem, narrowed, refined, with_values
-from skinr.progress import Progress, progress_bar
+from skinr.problem import Problem, with_values
+from skinr.progress import progress_bar
 from skinr.robust import MOST_ROUNDS, clipped_residuals, has_settled, local_medians
 from skinr.rows import to_tensor
 from skinr.scaling import CHUNK_SIZE, Units
@@ -79,12 +84,13 @@ class Solution(NamedTuple):
 
 def solve(regressor: SirenRegressor, problem: Problem) -> Solution:
     """Fit a problem by the solver that it is for."""
+    max_iter = None if problem.plan.solver == "lm" else regressor.max_iter
     with (
-        progress_bar(regressor.max_iter, bool(regressor.verbose)) as progress,
+        progress_bar(max_iter, bool(regressor.verbose)) as progress,
         Interruption(regressor.max_time) as interruption,
     ):
-        fit = _by_rounds if problem.takes_rounds else _once
-        solution = fit(regressor, problem, progress, interruption)
+        fit = _by_rounds if problem.plan.takes_rounds else _once
+        solution = fit(regressor, problem, Monitor(interruption, progress))
     return _with_constant(solution, problem) if problem.layout.has_derivatives else solution
 
 
@@ -105,17 +111,16 @@ def go_through(
     earlier_noise : ndarray of shape (n_outputs,) or None
         The noise that the pieces before have shown.
     """
-    optimizer = make_optimizer(regressor, piece.stack, piece.solver, state)
+    optimizer = make_optimizer(regressor, piece.stack, piece.plan.solver, state)
     with Interruption() as interruption:
         history = train(
-            piece.stack,
             piece.rows,
             piece.objective,
             optimizer,
             [piece.rate] * ceil(piece.rows.n_rows / piece.batch_size),
             batch_size=piece.batch_size,
             generators=piece.generators,
-            monitor=Monitor(interruption=interruption),
+            monitor=Monitor(interruption),
         )
     noise = _noise_of(piece, earlier_noise)
     return Solution(piece.stack, piece.units, history, noise), optimizer.state
@@ -159,22 +164,12 @@ def warn_of(history: History, rate: float, *, stacklevel: int) -> None:
         )
 
 
-def _once(
-    regressor: SirenRegressor,
-    problem: Problem,
-    progress: Progress | None,
-    interruption: Interruption,
-) -> Solution:
-    by_solver = _by_least_squares if problem.solver == "lm" else _by_batches
-    return by_solver(regressor, problem, progress, interruption)
+def _once(regressor: SirenRegressor, problem: Problem, monitor: Monitor) -> Solution:
+    by_solver = _by_least_squares if problem.plan.solver == "lm" else _by_batches
+    return by_solver(regressor, problem, monitor)
 
 
-def _by_rounds(
-    regressor: SirenRegressor,
-    problem: Problem,
-    progress: Progress | None,
-    interruption: Interruption,
-) -> Solution:
+def _by_rounds(regressor: SirenRegressor, problem: Problem, monitor: Monitor) -> Solution:
     """Minimise Huber's loss by least squares.
 
     Where values are what is predicted of them plus the clipped residual, least squares have the
@@ -188,33 +183,36 @@ def _by_rounds(
     solution = None
     for _ in range(MOST_ROUNDS):
         clipped = clipped_residuals(table, expected)
-        problem = with_values(regressor, problem, expected + clipped)
         if solution:
-            problem = narrowed(problem, solution.stack)
-        latest = _once(regressor, problem, progress, interruption)
-        if interruption.ended_by and solution:
-            history = solution.history._replace(interruption=interruption.ended_by)
+            problem = with_values(regressor, problem, expected + clipped)
+            problem = _narrowed(problem, solution.stack)
+        latest = _once(regressor, problem, monitor)
+        ended_by = monitor.interruption.ended_by
+        if ended_by and solution:
+            history = solution.history._replace(interruption=ended_by)
             return solution._replace(history=history)
         solution, before, expected = latest, expected, _predictions(latest, table.X)
-        if interruption.ended_by or has_settled(before, expected, clipped):
+        if ended_by or has_settled(before, expected, clipped):
             break
     assert solution is not None
     return solution
 
 
-def _by_least_squares(
-    regressor: SirenRegressor,
-    problem: Problem,
-    progress: Progress | None,
-    interruption: Interruption,
-) -> Solution:
+def _narrowed(problem: Problem, chosen: SirenStack) -> Problem:
+    """Return a problem for the networks next in frequency to one that was chosen before."""
+    if problem.candidates is not None:
+        return problem._replace(candidates=neighbours(problem.candidates, chosen.omega_0[0]))
+    near = neighbours(problem.stack, chosen.omega_0[0])
+    return problem._replace(objective=Objective(near, "squared_error", 0.0))
+
+
+def _by_least_squares(regressor: SirenRegressor, problem: Problem, monitor: Monitor) -> Solution:
     fitted, history, noise = fit_posterior(
         problem.stack,
         _stages(problem),
-        regressor.max_iter,
-        Monitor(progress, interruption=interruption),
+        Descent(regressor.max_iter, monitor.interruption, monitor.progress),
         problem.generators,
-        continued=problem.continued,
+        continued=problem.plan.continued,
     )
     stack = fitted.to(resolve_device(regressor.device), torch.float32)
     noise = None if noise is None else noise * problem.units.y.scale
@@ -226,31 +224,26 @@ def _stages(problem: Problem) -> list[JetRows]:
     rows, stages = problem.copied_rows, []
     if rows.implied is not None and rows.implied.any() and "gradient" not in problem.layout.kinds:
         stages.append(problem.objective.jet_rows(rows))
-    rows.forget_implied()
-    stages.append(problem.objective.jet_rows(rows))
+    stages.append(problem.objective.jet_rows(rows.without_implied()))
     return [stage.without_empty() for stage in stages]
 
 
-def _by_batches(
-    regressor: SirenRegressor,
-    problem: Problem,
-    progress: Progress | None,
-    interruption: Interruption,
-) -> Solution:
+def _by_batches(regressor: SirenRegressor, problem: Problem, monitor: Monitor) -> Solution:
     checkpoint = _checkpoint(regressor, problem)
     if problem.candidates is not None:
-        problem = _begin(regressor, problem, problem.candidates, interruption)
-        if interruption.ended_by:
+        problem = _begin(regressor, problem, problem.candidates, monitor.interruption)
+        if monitor.interruption.ended_by:
             checkpoint = None  # it would go on from another beginning
     history = train(
-        problem.stack,
         problem.rows,
         problem.objective,
-        make_optimizer(regressor, problem.stack, problem.solver),
+        make_optimizer(regressor, problem.stack, problem.plan.solver),
         learning_rates(regressor.learning_rate, problem.rate, regressor.max_iter),
         batch_size=problem.batch_size,
         generators=problem.generators,
-        monitor=Monitor(progress, _early_stopping(regressor, problem), interruption, checkpoint),
+        monitor=monitor._replace(
+            stopping=_early_stopping(regressor, problem), checkpoint=checkpoint
+        ),
     )
     return Solution.of(problem, problem.stack, history, _noise_of(problem))
 
@@ -264,16 +257,33 @@ def _begin(
     """Begin with a few rows, where they explain the table."""
     rows, n_members = problem.copied_rows, len(problem.stack)
     tables = (problem.objective.jet_rows(rows.of_network(k)) for k in range(n_members))
-    monitor = Monitor(interruption=interruption)
-    few = begin_with_few(candidates, n_members, tables, regressor.max_iter, monitor)
-    return refined(regressor, problem, few) if few else problem
+    descent = Descent(regressor.max_iter, interruption)
+    few = begin_with_few(candidates, n_members, tables, descent)
+    return _refined(regressor, problem, few) if few else problem
+
+
+def _refined(regressor: SirenRegressor, problem: Problem, few: list[LeastSquaresFit]) -> Problem:
+    """Return a problem that goes on from fits to a few rows, and minimises what they do.
+
+    Of the first network alone, where there are no fits of the others.
+    """
+    n_rows, present = problem.rows.n_rows, problem.stack.parameters
+    stack = SirenStack.join([fit.stack for fit in few]).to(present.device, present.dtype)
+    anchor = torch.cat([fit.anchor for fit in few]).to(present.device, present.dtype)
+    rate = peak_rate(regressor, stack, problem.layout, problem.plan.solver, n_rows=n_rows)
+    alphas = [2 * fit.noise_of(n_rows * problem.layout.n_outputs) for fit in few]
+    objective = Objective(stack, "squared_error", alphas, anchor)
+    problem = problem._replace(objective=objective, rate=rate)
+    if len(few) == len(problem.generators):
+        return problem
+    rows = problem.copied_rows.of_network(0)
+    return problem._replace(rows=rows, unseen=None, generators=problem.generators[:1])
 
 
 def _early_stopping(regressor: SirenRegressor, problem: Problem) -> EarlyStopping | None:
     if problem.held_out is None:
         return None
     return EarlyStopping(
-        problem.stack,
         problem.held_out,
         problem.objective,
         n_iter_no_change=regressor.n_iter_no_change,
@@ -333,7 +343,7 @@ def _with_constant(solution: Solution, problem: Problem) -> Solution:
 
 
 def _predictions(solution: Solution, X: NDArray[Any]) -> NDArray[np.float64]:
-    parameters, units = solution.stack.parameters, solution.units
-    coordinates = to_tensor(X, units.X, parameters.device, parameters.dtype)[None]
+    units = solution.units
+    coordinates = to_tensor(X, units.X, solution.stack.parameters)[None]
     normalized = mean_of_members(evaluate(solution.stack, coordinates))
     return units.y.restore(normalized.cpu().numpy())

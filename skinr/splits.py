@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
+from torch import Tensor
 
 from skinr.error_bars import deal_to_pairs
-from skinr.network import SirenStack
 from skinr.rows import Table, TrainingRows
 from skinr.scaling import AffineMap, Units
-from skinr.stored_rows import MAX_COPIED_SIZE, Rows, StoredRows
+from skinr.stored_rows import Rows, StoredRows, is_copied
 from skinr.targets import Layout
 
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor
 
 
-def hold_out(
-    regressor: SirenRegressor, table: Table, random: np.random.RandomState
-) -> tuple[Table, Table]:
+def hold_out(regressor: SirenRegressor, table: Table, seed: int) -> tuple[Table, Table]:
     """Return the rows to be fitted, and those that early stopping is to judge by.
 
     Raises
@@ -42,19 +40,18 @@ def hold_out(
             "fitted; set a lower one."
         )
     training, validation = train_test_split(
-        np.arange(len(table.X)), test_size=share, random_state=random
+        np.arange(len(table.X)), test_size=share, random_state=seed
     )
     return table.take(np.sort(training)), table.take(np.sort(validation))
 
 
 def training_rows(
-    table: Table, layout: Layout, units: Units, scaling: AffineMap, stack: SirenStack
+    table: Table, layout: Layout, units: Units, scaling: AffineMap, like: Tensor
 ) -> Rows:
-    """Return rows as tensors of the stack's, or where they are if that is too much to copy."""
-    if layout.has_derivatives or table.X.size + table.y.size <= MAX_COPIED_SIZE:
-        return to_rows(table, units.X, scaling, stack)
-    device, dtype = stack.parameters.device, stack.parameters.dtype
-    return StoredRows(table, units.X, scaling, device=device, dtype=dtype)
+    """Return rows as tensors like one, or where they are if that is too much to copy."""
+    if layout.has_derivatives or is_copied(table):
+        return TrainingRows.from_table(table, units.X, scaling, like)
+    return StoredRows(table, units.X, scaling, like)
 
 
 def leave_out(
@@ -63,28 +60,22 @@ def leave_out(
     validation: Table | None,
     layout: Layout,
     units: Units,
-    stack: SirenStack,
-    random: np.random.RandomState,
+    n_members: int,
+    seed: int,
 ) -> tuple[TrainingRows, TrainingRows | None]:
     """Return the rows that each member is fitted to, and others for them to be judged by."""
-    n_rows, n_members = len(training.X), len(stack)
+    n_rows = len(training.X)
     if validation is not None:
         unseen = [validation]
     elif n_rows > 1:
-        parts = deal_to_pairs(n_rows, n_members, random)
+        parts = deal_to_pairs(n_rows, n_members, np.random.RandomState(seed))
         unseen = [training.take(part) for part in parts]
         kept = [np.setdiff1d(np.arange(n_rows), part) for part in parts]
         own = [kept[min(k // 2, len(kept) - 1)] for k in range(n_members)]
         rows = rows._replace(own=torch.from_numpy(np.stack(own)).to(rows.targets.device))
     else:
         return rows, None
-    sets = [to_rows(layout.values_of(table), units.X, units.y, stack) for table in unseen]
+    like = rows.targets
+    values = (layout.values_of(table) for table in unseen)
+    sets = [TrainingRows.from_table(part, units.X, units.y, like) for part in values]
     return rows, TrainingRows.join(sets, sets[0].n_rows)
-
-
-def to_rows(
-    table: Table, X_scaling: AffineMap, y_scaling: AffineMap, stack: SirenStack
-) -> TrainingRows:
-    """Return a copy of rows as tensors of the stack's."""
-    device, dtype = stack.parameters.device, stack.parameters.dtype
-    return TrainingRows.from_table(table, X_scaling, y_scaling, device=device, dtype=dtype)

@@ -75,7 +75,7 @@ class Run(NamedTuple):
         """Whether it is not for a stack: by its parameters, its solver or the size of its table."""
         problem = self.problem
         is_large = isinstance(problem.rows, StoredRows)
-        return self.fit.goes_alone or problem.solver != "adam" or is_large
+        return self.fit.goes_alone or problem.plan.solver != "adam" or is_large
 
     @property
     def shape(self) -> Hashable:
@@ -149,14 +149,13 @@ def _advance_stack(runs: list[Run], first: int, last: int) -> list[Run]:
     keeper = _StateKeeper([run.state for run in runs], shares, first)
     with Interruption() as interruption:
         history = train(
-            stack,
             TrainingRows.join([run.problem.copied_rows for run in runs], batch_size),
             Objective(stack, regressor.loss, [run.fit.regressor.alpha for run in runs]),
             make_optimizer(regressor, stack, "adam"),
             learning_rates(regressor.learning_rate, peak, regressor.max_iter)[:last],
             batch_size=batch_size,
             generators=[run.problem.generators[0].clone_state() for run in runs],
-            monitor=Monitor(interruption=interruption, checkpoint=keeper),
+            monitor=Monitor(interruption, checkpoint=keeper),
         )
     history.losses[:first] = np.hstack([run.history.losses for run in runs])
     return [

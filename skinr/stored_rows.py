@@ -25,6 +25,11 @@ BLOCKS_OF_A_GROUP = 2**15
 With 1024 blocks, 2 megapixels in the order of the picture are fitted 0.5 to 0.8 dB worse."""
 
 
+def is_copied(table: Table) -> bool:
+    """Return whether a table is small enough to be copied into tensors."""
+    return table.X.size + table.y.size <= MAX_COPIED_SIZE
+
+
 class StoredRows:
     """Rows that are normalised as they are read, a mini-batch at a time.
 
@@ -33,22 +38,16 @@ class StoredRows:
     table : Table
         Of values, no derivatives.
     X_scaling, y_scaling : AffineMap
-    device : torch.device
-    dtype : torch.dtype
+    like : Tensor
+        Of the device and dtype that they are read to.
     """
 
     def __init__(
-        self,
-        table: Table,
-        X_scaling: AffineMap,
-        y_scaling: AffineMap,
-        *,
-        device: torch.device,
-        dtype: torch.dtype,
+        self, table: Table, X_scaling: AffineMap, y_scaling: AffineMap, like: Tensor
     ) -> None:
         self._table = table
         self._scalings = X_scaling, y_scaling
-        self._device, self._dtype = device, dtype
+        self._like = like
 
     @property
     def n_rows(self) -> int:
@@ -90,9 +89,7 @@ class StoredRows:
         """Do nothing, since all targets are data."""
 
     def _read(self, part: Table) -> TrainingRows:
-        return TrainingRows.from_table(
-            part, *self._scalings, device=self._device, dtype=self._dtype
-        )
+        return TrainingRows.from_table(part, *self._scalings, self._like)
 
 
 Rows = TrainingRows | StoredRows

@@ -14,9 +14,8 @@ from torch import Tensor
 from skinr.checkpoint import State
 from skinr.interruption import Interruption
 from skinr.losses import Objective
-from skinr.network import SirenStack
 from skinr.optimizers import Adam
-from skinr.progress import Progress
+from skinr.progress import Progress, show_nothing
 from skinr.rows import TrainingRows
 from skinr.stored_rows import Rows
 
@@ -117,7 +116,6 @@ class EarlyStopping:
 
     Parameters
     ----------
-    stack : SirenStack
     rows : TrainingRows
         The validation rows; NaN marks a target that a row does not have.
     objective : Objective
@@ -133,7 +131,6 @@ class EarlyStopping:
 
     def __init__(
         self,
-        stack: SirenStack,
         rows: TrainingRows,
         objective: Objective,
         *,
@@ -143,14 +140,15 @@ class EarlyStopping:
         max_iter: int,
     ) -> None:
         self.interval = max(CHECK_INTERVAL, 3 * rows.n_rows // batch_size)
-        rows.forget_implied()
-        self._stack, self._rows, self._objective = stack, rows, objective
+        self._rows, self._objective = rows, objective
+        self._parameters = objective.stack.parameters
         self._n_iter_no_change, self._tol = min(n_iter_no_change, max_iter + 1), tol
         self._best_scores = self._score()
         self._improved_scores = self._best_scores.clone()
         self._improved_at = torch.zeros_like(self._best_scores)
-        self._best_parameters = stack.parameters.clone()
-        self._scores = self._best_scores.new_full((max_iter // self.interval + 2, len(stack)), nan)
+        self._best_parameters = self._parameters.clone()
+        n_scores, n_networks = max_iter // self.interval + 2, len(self._best_scores)
+        self._scores = self._best_scores.new_full((n_scores, n_networks), nan)
         self._scores[0] = self._best_scores
 
     @property
@@ -181,15 +179,15 @@ class EarlyStopping:
         """Evaluate once more, put the best parameters back, and return all scores."""
         last = n_iter // self.interval + 1
         self._evaluate(last)
-        self._stack.parameters.copy_(self._best_parameters)
+        self._parameters.copy_(self._best_parameters)
         return _to_array(self._scores[: last + 1])
 
     def _evaluate(self, index: int) -> Tensor:
         score = self._score()
         self._scores[index] = score
         better = score > self._best_scores
-        parameters, best = self._stack.parameters, self._best_parameters
-        torch.where(better[:, None], parameters, best, out=best)
+        best = self._best_parameters
+        torch.where(better[:, None], self._parameters, best, out=best)
         torch.where(better, score, self._best_scores, out=self._best_scores)
         return score
 
@@ -230,16 +228,16 @@ class Monitor(NamedTuple):
 
     Parameters
     ----------
-    progress : Progress, optional
+    interruption : Interruption
+    progress : Progress, default=show_nothing
         Called every `CHECK_INTERVAL` updates.
     stopping : EarlyStopping, optional
-    interruption : Interruption, optional
     checkpoint : Keeper, optional
     """
 
-    progress: Progress | None = None
+    interruption: Interruption
+    progress: Progress = show_nothing
     stopping: EarlyStopping | None = None
-    interruption: Interruption | None = None
     checkpoint: Keeper | None = None
 
     def restore(self, state: dict[str, Tensor]) -> int:
@@ -248,8 +246,8 @@ class Monitor(NamedTuple):
 
     def look(self, n_iter: int, losses: Tensor) -> None:
         """Show the losses (K,) of update `n_iter`, and evaluate where that is due."""
-        if self.progress and n_iter % CHECK_INTERVAL == 0:
-            self.progress(n_iter, losses)
+        if n_iter % CHECK_INTERVAL == 0:
+            self.progress(n_iter, losses.mean())
         if self.stopping:
             self.stopping.look(n_iter)
 
@@ -262,19 +260,9 @@ class Monitor(NamedTuple):
         """Return whether early stopping ends the fit after `n_iter` updates."""
         return self.stopping is not None and self.stopping.is_over(n_iter)
 
-    def interrupts(self) -> bool:
-        """Return whether the fit is to end before its time; `ended_by` says why from then on."""
-        return self.interruption is not None and self.interruption.is_due()
-
-    @property
-    def ended_by(self) -> str | None:
-        """What has ended the fit before its time, if something has."""
-        return self.interruption.ended_by if self.interruption else None
-
 
 @torch.no_grad()
 def train(
-    stack: SirenStack,
     rows: Rows,
     objective: Objective,
     optimizer: Adam,
@@ -288,9 +276,9 @@ def train(
 
     Parameters
     ----------
-    stack : SirenStack of K networks
     rows : TrainingRows or StoredRows
     objective : Objective
+        Of a stack of K networks.
     optimizer : Adam
     rates : sequence of float
         The learning rate of every update.
@@ -303,6 +291,7 @@ def train(
     -------
     history : History
     """
+    stack = objective.stack
     losses = stack.parameters.new_full((len(rates), len(stack)), nan)
     safeguard = Safeguard(optimizer, objective.baseline(rows, batch_size))
     stopping_state = monitor.stopping.state if monitor.stopping else {}
@@ -327,7 +316,7 @@ def train(
             safeguard.check(losses[n_iter - CHECK_INTERVAL : n_iter])
         monitor.look(n_iter, losses[n_iter - 1])
         monitor.keep(n_iter, state, is_last=False)
-        if n_iter < len(rates) and monitor.interrupts():
+        if n_iter < len(rates) and monitor.interruption.is_due():
             break
     monitor.keep(n_iter, state, is_last=True)
     safeguard.check(losses[n_iter - n_iter % CHECK_INTERVAL : n_iter])
@@ -335,7 +324,7 @@ def train(
         _to_array(losses[:n_iter]),
         monitor.stopping.finish(n_iter) if monitor.stopping else None,
         _to_array(safeguard.n_step_backs),
-        monitor.ended_by,
+        monitor.interruption.ended_by,
     )
 
 

@@ -42,7 +42,7 @@ def test_features_and_outputs_are_layers_to_soap(surface):
     X, y = (part[:2048] for part in surface)
     many, more = (np.tile(y[:, None], n_columns) for n_columns in (128, 129))
     solvers = [
-        prepare(SirenRegressor(8, alpha=1e-9), *table, continued=False).solver
+        prepare(SirenRegressor(8, alpha=1e-9), *table, continued=False).plan.solver
         for table in [(X, many), (many, y), (X, more), (more, y)]
     ]
     assert solvers == ["soap", "soap", "adam", "adam"]
@@ -93,7 +93,7 @@ def test_a_function_on_a_grid_begins_with_few_rows(noise):
     assert problem.candidates is not None
     robust = prepare(SirenRegressor(loss="huber"), X, y, continued=False)
     assert robust.candidates is None
-    assert prepare(SirenRegressor(), X[:2000], y[:2000], continued=False).solver == "lm"
+    assert prepare(SirenRegressor(), X[:2000], y[:2000], continued=False).plan.solver == "lm"
 
 
 def test_a_constant_column_makes_no_pixels():
@@ -103,7 +103,7 @@ def test_a_constant_column_makes_no_pixels():
     beside = prepare(
         SirenRegressor(), np.hstack([column, constant]), np.sin(9 * t), continued=False
     )
-    assert (alone.solver, beside.solver) == ("lm", "lm")
+    assert (alone.plan.solver, beside.plan.solver) == ("lm", "lm")
     image = positions(64, 64)
     flat = prepare(
         SirenRegressor(), np.hstack([image, image[:, :1] * 0]), texture(4096), continued=False

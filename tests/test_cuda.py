@@ -44,9 +44,9 @@ def stacks(monkeypatch):
     """The sizes of the stacks that are trained to their end."""
     sizes = []
 
-    def counting(stack, *args, **kwargs):
-        history = train(stack, *args, **kwargs)
-        sizes.append(len(stack))
+    def counting(rows, objective, *args, **kwargs):
+        history = train(rows, objective, *args, **kwargs)
+        sizes.append(len(objective.stack))
         return history
 
     train = skinr.stacks.train

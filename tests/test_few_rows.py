@@ -1,4 +1,5 @@
 import itertools
+import signal
 from unittest import mock
 
 import numpy as np
@@ -184,12 +185,12 @@ def test_an_interrupted_fit_keeps_the_better_of_its_beginnings(monkeypatch):
     X, y = table(smooth)
     second = skinr.few_rows.fit_most_probable
 
-    def interrupted(stack, stages, max_iter, monitor):
-        monitor.interruption._sender = "a test"
-        return second(stack, stages, max_iter, monitor)
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return second(*arguments)
 
     monkeypatch.setattr(skinr.few_rows, "fit_most_probable", interrupted)
-    with pytest.warns(ConvergenceWarning, match="a test"):
+    with pytest.warns(ConvergenceWarning, match="Ctrl-C"):
         model = SirenRegressor(**OPTIONS).fit(X, y)
     assert model.score(X, y) > 0.99
     assert model.omega_0_ < 5

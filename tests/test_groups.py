@@ -38,13 +38,13 @@ def attempts(monkeypatch):
 
     sizes = Attempts()
 
-    def limited(stack, rows, *args, **kwargs):
-        sizes.append(len(stack))
-        if len(stack) > sizes.limit:
+    def limited(rows, objective, *args, **kwargs):
+        sizes.append(len(objective.stack))
+        if len(objective.stack) > sizes.limit:
             rows.targets.fill_(torch.nan)
             kwargs["generators"][0].seed()
             raise sizes.error
-        return train(stack, rows, *args, **kwargs)
+        return train(rows, objective, *args, **kwargs)
 
     monkeypatch.setattr(skinr.stacks, "train", limited)
     return sizes

@@ -3,13 +3,12 @@ import pytest
 import torch
 
 from skinr import SirenRegressor
-from skinr.descent import descend
+from skinr.descent import Descent
 from skinr.interruption import Interruption
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
 from skinr.lower_frequencies import Choice, neighbours, prefer_lower
 from skinr.network import Architecture, SirenStack
-from skinr.training import Monitor
 
 OMEGAS = [1.0, 2.0, 24.0]
 LOWER = [2.0, 1.0]
@@ -90,13 +89,14 @@ def noise(X):
 
 def chosen_of(stack, rows, k):
     fit = LeastSquaresFit(stack.take(k), rows)
-    descend(fit, 200, Monitor())
+    Descent(200, Interruption()).run(fit)
     fit.review()
     return Choice(fit, k)
 
 
-def preferred(rows, few, choice, stack, monitor=None):
-    return prefer_lower(stack, rows, few, choice, 200, monitor or Monitor())
+def preferred(rows, few, choice, stack, interruption=None):
+    descent = Descent(200, interruption or Interruption())
+    return prefer_lower(stack, rows, few, choice, descent)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_an_interruption_leaves_what_was_chosen(n_few):
     few = rows.thinned(n_few)
     choice = chosen_of(stack, few, 2)
     with Interruption(max_time=1e-9) as interruption:
-        left = preferred(rows, few, choice, stack, Monitor(interruption=interruption))
+        left = preferred(rows, few, choice, stack, interruption)
     assert interruption.ended_by
     assert left.fit is choice.fit
 

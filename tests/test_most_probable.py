@@ -6,14 +6,14 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skinr import SirenRegressor
-from skinr.descent import descend
+from skinr.descent import Descent
 from skinr.frequency import CANDIDATES
+from skinr.interruption import Interruption
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
 from skinr.most_probable import PROBATION, fit_most_probable, race, settle
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
-from skinr.training import Monitor
 
 
 def ripples(X):
@@ -88,10 +88,10 @@ def test_gaps_between_exact_rows_are_filled_by_low_frequencies(
 def test_the_evidence_of_those_that_were_tried_is_not_plainly_larger():
     omegas = [0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
     rows = rows_of(60, noise=0.1)
-    fit, chosen = fit_most_probable(stack_of(omegas), [rows], 100, Monitor())
+    fit, chosen = fit_most_probable(stack_of(omegas), [rows], Descent(100, Interruption()))
     fit.review()
     lower = LeastSquaresFit(stack_of(omegas[:chosen][-1:]), rows)
-    descend(lower, 100, Monitor())
+    Descent(100, Interruption()).run(lower)
     lower.review()
     assert chosen > 0
     assert lower.evidence < fit.evidence + 0.1
@@ -134,9 +134,7 @@ def test_few_rows_a_period_suffice(rows_a_period, noise, highest, random_state):
 
 def test_larger_tables_are_begun_with_a_few_rows():
     rows = rows_of(700, noise=0.1)
-    seen = []
-    monitor = Monitor(progress=lambda n_iter, losses: seen.append(n_iter))
-    fit, _ = fit_most_probable(stack_of([3.0]), [rows], 200, monitor)
+    fit, _ = fit_most_probable(stack_of([3.0]), [rows], Descent(200, Interruption()))
     assert 0 < fit.n_steps < len(fit.losses)
     residual = evaluate(fit.stack, rows.coordinates[None]) - (6 * rows.coordinates).sin()
     assert residual.square().mean() < 1e-3
@@ -161,9 +159,8 @@ def test_frequencies_below_hopeless_ones_are_not_tried():
     generator = torch.Generator().manual_seed(0)
     X = torch.rand((60, 1), generator=generator, dtype=torch.float64) * 2 - 1
     y = (20 * X).sin()
-    fits, best = race(
-        stack_of(omegas), JetRows(X, y[None], torch.ones_like(y)[None]), 100, Monitor()
-    )
+    rows = JetRows(X, y[None], torch.ones_like(y)[None])
+    fits, best = race(stack_of(omegas), rows, Descent(100, Interruption()))
     assert best == 4
     assert fits.keys() == {4, 3, 2}
 
@@ -175,7 +172,7 @@ def test_fits_are_left_that_are_behind_what_the_best_was_at_half_their_age(merit
     rows = rows_of(60)
     fit, ahead = (LeastSquaresFit(stack_of([3.0]), rows) for _ in range(2))
     ahead.merits, ahead.merit = merits, merits[-1]
-    settle(fit, 100, Monitor(), ahead)
+    settle(fit, Descent(100, Interruption()), ahead)
     assert (fit.n_steps == PROBATION) is is_left
 
 
@@ -183,8 +180,8 @@ def test_networks_are_compared_before_they_have_converged():
     rows, saved = rows_of(60), []
     for omega_0 in (2.0, 3.0, 5.0):
         settled, converged = (LeastSquaresFit(stack_of([omega_0]), rows) for _ in range(2))
-        settle(settled, 500, Monitor(), ahead=settled)
-        descend(converged, 500, Monitor())
+        settle(settled, Descent(500, Interruption()), ahead=settled)
+        Descent(500, Interruption()).run(converged)
         converged.review()
         saved.append(converged.n_steps - settled.n_steps)
         assert settled.evidence == pytest.approx(converged.evidence, abs=0.5)
@@ -220,10 +217,10 @@ def test_a_signal_ends_it_after_the_step_that_runs(monkeypatch):
 def test_progress_is_shown():
     rows = rows_of(20)
     seen = []
-    monitor = Monitor(progress=lambda n_iter, losses: seen.append((n_iter, losses.item())))
-    fit, _ = fit_most_probable(stack_of([3.0]), [rows], 20, monitor)
-    assert seen
-    assert [n_iter for n_iter, _ in seen] == [10, 20][: len(seen)]
+    descent = Descent(20, Interruption(), lambda n_iter, loss: seen.append((n_iter, loss)))
+    fit, _ = fit_most_probable(stack_of([3.0]), [rows], descent)
+    assert [n_iter for n_iter, _ in seen] == list(range(1, len(fit.losses) + 1))
+    assert seen[-1][1] == fit.loss
     assert len(fit.losses) <= 20
     residual = evaluate(fit.stack, rows.coordinates[None]) - rows.targets
     assert residual.square().mean() < 1e-6

@@ -6,6 +6,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import HuberRegressor
 
+import skinr.choices
 import skinr.few_rows
 import skinr.solve
 from skinr import SirenRegressor
@@ -109,6 +110,13 @@ def test_constants_stay_what_they_are(y):
     np.testing.assert_allclose(model.predict(X), np.median(y), atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_predictions_are_of_the_dtype_of_the_values(dtype):
+    X, y = rows_of(20)
+    model = SirenRegressor((8, 8), loss="huber", max_iter=9, random_state=0).fit(X, y.astype(dtype))
+    assert model.predict(X).dtype == dtype
+
+
 @pytest.mark.parametrize("n_rows", [1, 2, 3])
 def test_fewer_rows_than_neighbours(n_rows):
     X, y = rows_of(n_rows)
@@ -132,3 +140,13 @@ def test_an_interrupted_round_leaves_what_the_one_before_has_found(monkeypatch):
         model.fit(X, y)
     np.testing.assert_array_equal(model.predict(X), expected)
     np.testing.assert_array_equal(model.loss_curve_, losses)
+
+
+def test_outliers_hide_no_oscillation_from_the_choice_of_the_solver(monkeypatch):
+    monkeypatch.setattr(skinr.choices, "FEW_ROWS", 40)
+    random = np.random.default_rng(0)
+    X = random.uniform(size=(400, 1))
+    y = np.sin(60 * np.pi * X[:, 0])
+    wrong = with_outliers(y, 10, share=0.05)
+    model = SirenRegressor(loss="huber", random_state=0)
+    assert model.fit(X, wrong).score(X, y) > 0.9

@@ -66,8 +66,8 @@ def test_large_tables_keep_their_rows_but_for_those_without_weight():
 
 def to_rows(X, y, weight=None):
     identity = AffineMap.identity(1)
-    options = {"device": torch.device("cpu"), "dtype": torch.float64}
-    return TrainingRows.from_table(Table(X, y, weight), identity, identity, **options)
+    like = torch.empty(0, dtype=torch.float64)
+    return TrainingRows.from_table(Table(X, y, weight), identity, identity, like)
 
 
 @given(

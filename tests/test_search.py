@@ -57,9 +57,9 @@ def stacks(monkeypatch):
     """The sizes of the stacks that are trained."""
     sizes = []
 
-    def counting(stack, *args, **kwargs):
-        sizes.append(len(stack))
-        return train(stack, *args, **kwargs)
+    def counting(rows, objective, *args, **kwargs):
+        sizes.append(len(objective.stack))
+        return train(rows, objective, *args, **kwargs)
 
     train = skinr.stacks.train
     monkeypatch.setattr(skinr.stacks, "train", counting)
@@ -343,10 +343,10 @@ def failing_training(monkeypatch):
     """After the tenth update a network of omega_0=5.0 fails, alone and in a stack."""
     train = skinr.stacks.train
 
-    def failing(stack, rows, objective, optimizer, rates, **kwargs):
-        if 5.0 in stack.omega_0 and len(rates) > 10:
+    def failing(rows, objective, optimizer, rates, **kwargs):
+        if 5.0 in objective.stack.omega_0 and len(rates) > 10:
             raise RuntimeError("too large")
-        return train(stack, rows, objective, optimizer, rates, **kwargs)
+        return train(rows, objective, optimizer, rates, **kwargs)
 
     monkeypatch.setattr(skinr.stacks, "train", failing)
     monkeypatch.setattr(skinr.solve, "train", failing)

@@ -26,8 +26,7 @@ def test_batches_visit_every_row_equally_often(n_rows, batch_size, weighted, fir
     X = np.arange(n_rows, dtype=np.float32)[:, None]
     table = Table(X, 2 * X, X[:, 0] + 1.0 if weighted else None)
     identity = AffineMap.identity(1)
-    options = {"device": torch.device("cpu"), "dtype": torch.float32}
-    rows = StoredRows(table, identity, identity, **options)
+    rows = StoredRows(table, identity, identity, torch.empty(0, dtype=torch.float32))
 
     def draw(n_batches, first=0):
         batches = rows.batches(batch_size, [torch.Generator().manual_seed(0)], first=first)
@@ -48,8 +47,7 @@ def test_batches_visit_every_row_equally_often(n_rows, batch_size, weighted, fir
 
 @pytest.fixture
 def nothing_is_copied(monkeypatch):
-    monkeypatch.setattr("skinr.splits.MAX_COPIED_SIZE", 0)
-    monkeypatch.setattr("skinr.choices.MAX_COPIED_SIZE", 0)
+    monkeypatch.setattr("skinr.stored_rows.MAX_COPIED_SIZE", 0)
 
 
 @pytest.mark.slow

@@ -164,9 +164,9 @@ def test_a_large_stack_is_divided_among_the_threads(
 ):
     train, sizes = skinr.stacks.train, []
 
-    def counting(stack, *args, **kwargs):
-        sizes.append((len(stack), torch.get_num_threads()))
-        return train(stack, *args, **kwargs)
+    def counting(rows, objective, *args, **kwargs):
+        sizes.append((len(objective.stack), torch.get_num_threads()))
+        return train(rows, objective, *args, **kwargs)
 
     monkeypatch.setattr(skinr.stacks, "train", counting)
     torch.set_num_threads(2)

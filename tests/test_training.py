@@ -27,14 +27,13 @@ def make_rows(n_rows=60, frequencies=(6.0,)):
 
 def fit(stack, rows, *, rates=None, batch_size=16, seeds=(0,), monitor=None, alpha=0.0):
     return train(
-        stack,
         rows,
         Objective(stack, "squared_error", alpha),
         Adam(stack),
         learning_rates("one_cycle", 5e-3, 300) if rates is None else rates,
         batch_size=batch_size,
         generators=[torch.Generator().manual_seed(seed) for seed in seeds],
-        monitor=monitor or Monitor(),
+        monitor=monitor or Monitor(Interruption()),
     )
 
 
@@ -91,14 +90,13 @@ def test_one_diverging_network_steps_back_and_the_others_go_on():
                 self.parameters[1] = torch.nan
 
     history = train(
-        stack,
         rows,
         Objective(stack, "squared_error", 0.0),
         Explosion(stack),
         learning_rates("one_cycle", 5e-3, 300),
         batch_size=16,
         generators=[torch.Generator().manual_seed(seed) for seed in (0, 1)],
-        monitor=Monitor(),
+        monitor=Monitor(Interruption()),
     )
     fit(alone, rows)
     assert history.n_step_backs.tolist() == [0, 1]
@@ -144,14 +142,13 @@ def test_a_signal_ends_a_fit_after_a_whole_update(updates):
     rates = [1e-3] * 100
     with Interruption() as interruption:
         history = train(
-            stack,
             rows,
             Objective(stack, "squared_error", 0.0),
             Signalling(stack),
             rates,
             batch_size=16,
             generators=[torch.Generator().manual_seed(0)],
-            monitor=Monitor(interruption=interruption),
+            monitor=Monitor(interruption),
         )
     assert history.interruption == "SIGTERM"
     assert len(history.losses) == updates
@@ -163,8 +160,7 @@ def test_a_signal_during_the_last_update_ends_nothing_early():
     stack, rows = make_stack([5.0], [0]), make_rows()
     with Interruption() as interruption:
         monitor = Monitor(
-            progress=lambda n_iter, losses: signal.raise_signal(signal.SIGINT),
-            interruption=interruption,
+            interruption, progress=lambda n_iter, loss: signal.raise_signal(signal.SIGINT)
         )
         history = fit(stack, rows, rates=[1e-3] * CHECK_INTERVAL, monitor=monitor)
     assert history.interruption is None
@@ -173,7 +169,7 @@ def test_a_signal_during_the_last_update_ends_nothing_early():
 def early_stopping(stack, validation, **options):
     objective = Objective(stack, "squared_error", 0.0)
     options = {"tol": 1e-4, "batch_size": 16, "max_iter": 5000, **options}
-    return EarlyStopping(stack, validation, objective, **options)
+    return EarlyStopping(validation, objective, **options)
 
 
 def test_early_stopping_keeps_the_best_moment_and_stops():
@@ -185,7 +181,7 @@ def test_early_stopping_keeps_the_best_moment_and_stops():
     stack = make_stack([30.0], [0])
     stopping = early_stopping(stack, validation, n_iter_no_change=100)
     rates = [1e-3] * 5000
-    history = fit(stack, noisy, rates=rates, monitor=Monitor(stopping=stopping))
+    history = fit(stack, noisy, rates=rates, monitor=Monitor(Interruption(), stopping=stopping))
     assert len(history.losses) < 5000
     residual = evaluate(stack, validation.coordinates) - validation.targets
     score = 1 - residual.square().sum() / (
@@ -198,18 +194,20 @@ def test_early_stopping_of_a_stack_is_that_of_each_network():
     rows, validation = make_rows(30), make_rows(100)
     stack = make_stack([3.0, 40.0], [0, 1])
     stopping = early_stopping(stack, validation, n_iter_no_change=10_000)
-    history = fit(stack, rows, seeds=[0, 1], monitor=Monitor(stopping=stopping))
+    history = fit(stack, rows, seeds=[0, 1], monitor=Monitor(Interruption(), stopping=stopping))
     for k, omega in enumerate([3.0, 40.0]):
         alone = make_stack([omega], [k])
         own = early_stopping(alone, validation, n_iter_no_change=10_000)
-        fit(alone, rows, seeds=[k], monitor=Monitor(stopping=own))
+        fit(alone, rows, seeds=[k], monitor=Monitor(Interruption(), stopping=own))
         torch.testing.assert_close(stack.parameters[k], alone.parameters[0], atol=1e-6, rtol=0)
     assert history.validation_scores.shape[1] == 2
 
 
 def test_progress_sees_the_losses():
     seen = []
-    monitor = Monitor(progress=lambda n_iter, losses: seen.append((n_iter, losses.item())))
+    monitor = Monitor(
+        Interruption(), progress=lambda n_iter, loss: seen.append((n_iter, loss.item()))
+    )
     history = fit(make_stack([5.0], [0]), make_rows(), monitor=monitor)
     assert [n_iter for n_iter, _ in seen] == list(range(CHECK_INTERVAL, 301, CHECK_INTERVAL))
     assert seen[-1][1] == pytest.approx(history.losses[-1, 0])

@@ -1,0 +1,106 @@
+"""Networks as a fit begins with them: drawn anew, or those that were fitted before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from skinr.choices import (
+    Survey,
+    choose_frequencies,
+    choose_weight_scale,
+    head_start,
+    layer_sizes,
+)
+from skinr.device import resolve_device
+from skinr.ensemble import members_of, to_stack
+from skinr.network import Architecture, SirenStack
+from skinr.targets import Layout
+
+if TYPE_CHECKING:
+    from skinr.regressor import SirenRegressor
+
+MOST_PARAMETERS = 2**31
+"""Most weights of a network: 8 GB in float32, and training takes five times as much."""
+
+
+def draw_networks(
+    regressor: SirenRegressor,
+    survey: Survey,
+    generators: list[torch.Generator],
+    solver: str,
+    n_visits: float,
+) -> SirenStack:
+    """Draw networks of the shape that parameters and table ask for."""
+    architecture = _architecture(regressor, survey.layout)
+    start = head_start(regressor, solver, n_visits)
+    is_crowded = len(survey.table.X) > architecture.n_parameters
+    frequencies = choose_frequencies(regressor, survey, solver, start)
+    device, dtype = _device_and_dtype(regressor, solver)
+    draws = []
+    for generator in generators:
+        state = generator.get_state()
+        draws += [generator, *(torch.Generator().set_state(state) for _ in frequencies[1:])]
+    return SirenStack.initialize(
+        architecture,
+        [first for first, _ in frequencies] * len(generators),
+        [hidden for _, hidden in frequencies] * len(generators),
+        draws,
+        first_layer_init=regressor.first_layer_init,
+        weight_scale=choose_weight_scale(regressor, start, n_visits, is_crowded=is_crowded),
+        device=device,
+        dtype=dtype,
+    )
+
+
+def take_up(regressor: SirenRegressor, layout: Layout, solver: str) -> SirenStack:
+    """Take up the fitted network, if parameters and table still ask for its shape."""
+    _check_same_network(regressor, _architecture(regressor, layout))
+    device, dtype = _device_and_dtype(regressor, solver)
+    return to_stack(regressor.network_).to(device, dtype)
+
+
+def _architecture(regressor: SirenRegressor, layout: Layout) -> Architecture:
+    architecture = Architecture(
+        layout.n_features, layer_sizes(regressor), layout.n_outputs, regressor.output_activation
+    )
+    if architecture.n_parameters > MOST_PARAMETERS:
+        raise ValueError(
+            f"hidden_layer_sizes={regressor.hidden_layer_sizes!r} makes "
+            f"{architecture.n_parameters} weights; at most {MOST_PARAMETERS} are accepted."
+        )
+    return architecture
+
+
+def _device_and_dtype(regressor: SirenRegressor, solver: str) -> tuple[torch.device, torch.dtype]:
+    device = resolve_device(regressor.device)
+    return (torch.device("cpu"), torch.float64) if solver == "lm" else (device, torch.float32)
+
+
+def _check_same_network(regressor: SirenRegressor, architecture: Architecture) -> None:
+    fitted = regressor.network_
+    omega_0, hidden_omega_0 = fitted.omega_0, fitted.hidden_omega_0
+    if regressor.omega_0 != "auto":
+        omega_0 = hidden_omega_0 = float(regressor.omega_0)
+    if regressor.hidden_omega_0 is not None:
+        hidden_omega_0 = float(regressor.hidden_omega_0)
+    changes = {
+        "architecture": (fitted.architecture, architecture),
+        "omega_0": (fitted.omega_0, omega_0),
+        "hidden_omega_0": (fitted.hidden_omega_0, hidden_omega_0),
+        "number of members, fewer than were asked for if it was interrupted,": (
+            len(members_of(fitted)),
+            regressor.n_estimators,
+        ),
+    }
+    differing = [
+        f"its {name} is {has}, and data and parameters now ask for {asked}"
+        for name, (has, asked) in changes.items()
+        if has != asked
+    ]
+    if differing:
+        raise ValueError(
+            "Going on from a fitted network keeps its shape, frequencies and members: "
+            f"{'; '.join(differing)}. Set warm_start=False, or clone the estimator, to start anew."
+        )
