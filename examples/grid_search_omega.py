@@ -25,13 +25,13 @@ options.figures.mkdir(parents=True, exist_ok=True)
 
 # %% A small grey photograph
 image = Image.fromarray(load_sample_image("china.jpg")).convert("L")
-image.thumbnail((160, 160), Image.Resampling.LANCZOS)
+image.thumbnail((128, 128), Image.Resampling.LANCZOS)
 pixels = ImageCoordinateTransformer()
 X, y = pixels.image_to_arrays(image)
 
 # %% Every omega_0 on three folds of the pixels
 omegas = [5, 10, 20, 30, 60]
-regressor = SirenRegressor((96, 96, 96), max_iter=300, random_state=0)
+regressor = SirenRegressor((96, 96, 96), max_iter=200, random_state=0)
 search = GridSearchCV(
     make_pipeline(pixels, regressor),
     {"sirenregressor__omega_0": omegas},

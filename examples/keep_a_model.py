@@ -33,7 +33,7 @@ folder = Path(temporary.name)
 # %% Two sittings, and one
 image = Image.fromarray(load_sample_image("flower.jpg")).convert("L").resize((160, 107))
 X, y = ImageCoordinateTransformer().image_to_arrays(image)
-siren = SirenRegressor(max_iter=600, random_state=0, checkpoint=folder / "fit.checkpoint")
+siren = SirenRegressor(max_iter=300, random_state=0, checkpoint=folder / "fit.checkpoint")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)
     first = clone(siren).set_params(max_time=0.2).fit(X, y)

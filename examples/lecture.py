@@ -15,6 +15,7 @@ from time import perf_counter
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
+from options import at_least
 from PIL import Image
 from sklearn.datasets import load_sample_image
 from sklearn.metrics import mean_squared_error
@@ -22,13 +23,14 @@ from sklearn.metrics import mean_squared_error
 from skinr import ImageCoordinateTransformer, SirenRegressor
 
 parser = argparse.ArgumentParser(description="The lecture's path, and this package's.")
+parser.add_argument("--epochs", type=at_least(1), default=100, help="of the lecture's recipe")
 parser.add_argument("--random-state", type=int, default=3)
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)
 
 # %% A grey photograph of 256 x 256 pixels
-SIZE, N_EPOCHS = 256, 100
+SIZE = 256
 flower = Image.fromarray(load_sample_image("flower.jpg")).convert("L")
 side = min(flower.size)
 left, top = (flower.width - side) // 2, (flower.height - side) // 2
@@ -53,16 +55,16 @@ lecture = SirenRegressor(
     learning_rate_init=1e-3,
     beta_2=0.999,
     batch_size=batch_size,
-    max_iter=N_EPOCHS * n_batches,
+    max_iter=options.epochs * n_batches,
     random_state=options.random_state,
     verbose=True,
 )
 start = perf_counter()
 lecture.fit(coordinates, centred)
 lecture_seconds = perf_counter() - start
-epochs = lecture.loss_curve_.reshape(N_EPOCHS, n_batches)
+epochs = lecture.loss_curve_.reshape(options.epochs, n_batches)
 print(f"{lecture.n_parameters_} parameters for {len(y)} pixels")
-for epoch in (0, 1, 2, 98, 99):
+for epoch in sorted({0, options.epochs // 2, options.epochs - 1}):
     print(f"epoch {epoch:3d}  mean squared error {epochs[epoch].mean():.6f}")
 
 # %% The same photograph with the package's defaults

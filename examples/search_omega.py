@@ -29,7 +29,7 @@ y = np.sin(20 * X[:, 0] ** 2) + 0.05 * draw.standard_normal(300)
 
 # %% The same search three times
 omegas = [0.5, 1, 2, 4, 8, 15, 30, 60]
-regressor = SirenRegressor((64, 64, 64), solver="adam", random_state=0)
+regressor = SirenRegressor((64, 64, 64), solver="adam", max_iter=400, random_state=0)
 cv = KFold(3, shuffle=True, random_state=0)
 searches = {
     "GridSearchCV": GridSearchCV(regressor, {"omega_0": omegas}, cv=cv),

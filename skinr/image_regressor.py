@@ -125,7 +125,7 @@ class ImageRegressor(BaseEstimator):
     >>> from skinr import ImageRegressor, SirenRegressor
     >>> rows, columns = np.mgrid[:24, :32]
     >>> image = (128 + 100 * np.sin(rows / 4) * np.cos(columns / 5)).astype(np.uint8)
-    >>> model = ImageRegressor(SirenRegressor(max_iter=300, random_state=0)).fit(image)
+    >>> model = ImageRegressor(SirenRegressor((64, 64), max_iter=300, random_state=0)).fit(image)
     >>> bool(model.score(image) > 40)
     True
     >>> larger = model.predict(scale=4)

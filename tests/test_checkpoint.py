@@ -42,6 +42,7 @@ def interrupted_fit(X, y, n_updates, **options):
             fit(X, y, **options)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(
     n_updates=st.integers(1, 59),
@@ -162,6 +163,7 @@ def test_kills_during_checkpoints_lose_nothing():
     assert found["equal to the bit"] == found["fits"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_kills_during_saves_leave_one_model_or_the_other():
     found = kill_saves(30)

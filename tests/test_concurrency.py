@@ -1,10 +1,6 @@
 """The same bits in threads, processes and workers, and none of them in each other's way."""
 
 import multiprocessing
-import os
-import pickle
-import subprocess
-import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import joblib
@@ -13,6 +9,8 @@ import pytest
 import torch
 
 from skinr import SirenRegressor
+
+pytestmark = pytest.mark.slow
 
 CONFIGURATIONS = [
     {},
@@ -48,27 +46,18 @@ def alone():
     return [predictions(options) for options in CONFIGURATIONS]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def expected():
-    return [predictions(options) for options in CONFIGURATIONS]
+    before = torch.get_num_threads()
+    found = alone()
+    torch.set_num_threads(before)
+    return found
 
 
 def test_twice_in_a_process(expected):
     torch.rand(7)
     np.random.rand(7)
     assert alone() == expected
-
-
-def test_in_another_process(expected):
-    program = "import pickle, sys; from test_concurrency import alone; "
-    program += "sys.stdout.buffer.write(pickle.dumps(alone()))"
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "PYTHONPATH": os.path.dirname(__file__)},
-        check=True,
-        capture_output=True,
-    )
-    assert pickle.loads(run.stdout) == expected
 
 
 @pytest.mark.parametrize(
@@ -79,12 +68,12 @@ def test_in_workers_of_joblib(expected, backend):
     assert joblib.Parallel(n_jobs=2, backend=backend)(jobs) == expected
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [
-        pytest.param(method, marks=forks if method == "fork" else ())
+        method
         for method in multiprocessing.get_all_start_methods()
+        if method != "fork"  # of which joblib's "multiprocessing" makes use
     ],
 )
 def test_in_started_processes(expected, method):

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from hypothesis import event, given
 from test_jacobian import dense_jacobian, problems
@@ -5,6 +6,8 @@ from test_jacobian import dense_jacobian, problems
 from skinr.damped_steps import DampedSteps
 from skinr.evidence import NOISES
 from skinr.jacobian import Numbers
+
+pytestmark = pytest.mark.slow
 
 
 def steps_of(stack, rows, anchor=None):

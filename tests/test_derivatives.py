@@ -188,6 +188,7 @@ def test_bad_input(chirp, name):
         derive(X, dtype="nonsense")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "slope"),
     [

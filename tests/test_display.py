@@ -62,7 +62,6 @@ def test_a_picture_is_drawn_in_its_colours(mode):
         np.testing.assert_array_equal(display.images_[0].get_array(), expected)
     np.testing.assert_array_equal(display.images_[1].get_array(), display.images_[0].get_array())
     assert display.images_[2].get_array().max() == 0
-    display.figure_.canvas.draw()
 
 
 @pytest.mark.parametrize(("mode", "colour"), [("L", 9), ("RGB", (9, 20, 30))])
@@ -209,6 +208,7 @@ def test_before_a_fit():
         LossCurveDisplay.from_estimator(KNeighborsRegressor().fit(X, Y))
 
 
+@pytest.mark.slow
 def test_matplotlib_is_imported_only_to_draw(monkeypatch):
     code = "import sys, skinr; assert not any('matplotlib' in name for name in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

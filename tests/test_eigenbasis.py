@@ -136,7 +136,7 @@ def picture():
 @pytest.mark.slow
 def test_soap_learns_in_fewer_updates_than_adam(picture):
     losses = {
-        solver: SirenRegressor((64,) * 3, solver=solver, max_iter=1500, random_state=0)
+        solver: SirenRegressor((32,) * 3, solver=solver, max_iter=1500, random_state=0)
         .fit(*picture)
         .loss_curve_[-100:]
         .mean()

@@ -98,6 +98,7 @@ def test_few_rows_that_may_be_exact_or_not(random_state):
     assert np.mean(np.abs(new_y - mean) < 1.96 * std) > 0.7
 
 
+@pytest.mark.slow
 def test_members_of_a_low_frequency_are_no_larger_than_the_targets():
     X, y = np.linspace(-1, 1, 6)[:, None], np.random.default_rng(2).normal(size=6)
     model = SirenRegressor(n_estimators=8, random_state=2).fit(X, y)
@@ -105,6 +106,7 @@ def test_members_of_a_low_frequency_are_no_larger_than_the_targets():
     assert np.median(std) < 2 * y.std()
 
 
+@pytest.mark.slow
 def test_exact_rows_have_no_noise():
     X = np.random.default_rng(0).uniform(-1, 1, (100, 1))
     model = SirenRegressor(n_estimators=4, random_state=0).fit(X, truth(X))
@@ -144,7 +146,8 @@ def test_weights_say_how_noisy_a_row_is():
     is_good = random.random(400) < 0.5
     y = truth(X) + random.normal(0, np.where(is_good, 5, 50))
     weight = np.where(is_good, 1 / 5**2, 1 / 50**2)
-    model = SirenRegressor(n_estimators=4, random_state=0).fit(X, y, sample_weight=weight)
+    model = SirenRegressor((64, 64, 64), n_estimators=4, random_state=0)
+    model.fit(X, y, sample_weight=weight)
     assert model.noise_[0] == pytest.approx(1 / np.sqrt(weight.mean()), rel=0.15)
 
 

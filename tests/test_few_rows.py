@@ -16,6 +16,8 @@ from skinr.interruption import Interruption
 from skinr.jet_rows import JetRows
 from skinr.network import Architecture, SirenStack
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"hidden_layer_sizes": (32, 32), "random_state": 0}
 FEW = 400
 
@@ -63,7 +65,6 @@ def rows_of(positions, values):
     return JetRows(torch.from_numpy(positions), targets, torch.ones_like(targets))
 
 
-@pytest.mark.slow
 def test_noise_is_not_memorised():
     X, y = table(smooth, noise=0.3)
     begun = SirenRegressor(**OPTIONS).fit(X, y)
@@ -72,7 +73,6 @@ def test_noise_is_not_memorised():
     assert unexplained(begun) < 0.35 * unexplained(anew)
 
 
-@pytest.mark.slow
 def test_noise_larger_than_the_function_is_not_memorised_later():
     X, y = table(smooth, noise=1.5)
     options = {**OPTIONS, "hidden_layer_sizes": (64, 64)}
@@ -81,7 +81,6 @@ def test_noise_larger_than_the_function_is_not_memorised_later():
     assert unexplained(begun) < 0.25 * unexplained(few)
 
 
-@pytest.mark.slow
 def test_the_other_rows_help():
     X, y = table(smooth, noise=0.3, n_rows=20_000)
     begun = SirenRegressor(**OPTIONS).fit(X, y)
@@ -89,7 +88,6 @@ def test_the_other_rows_help():
     assert unexplained(begun) < 0.5 * unexplained(few)
 
 
-@pytest.mark.slow
 def test_what_few_rows_do_not_show_is_fitted_as_ever():
     X, y = table(fine, n_rows=20_000)
     auto = SirenRegressor(**OPTIONS).fit(X, y)
@@ -97,7 +95,6 @@ def test_what_few_rows_do_not_show_is_fitted_as_ever():
     np.testing.assert_array_equal(auto.predict(X), soap.predict(X))
 
 
-@pytest.mark.slow
 def test_ensembles_do_not_memorise_noise_either():
     X, y = table(smooth, noise=1.5)
     options = {**OPTIONS, "n_estimators": 3}
@@ -112,7 +109,6 @@ def test_ensembles_do_not_memorise_noise_either():
     assert begun.noise_[0] == pytest.approx(1.5, rel=0.1)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("ensemble", [{}, {"n_estimators": 2, "early_stopping": True}])
 def test_units_weights_and_outputs(ensemble):
     X, y = table(smooth, noise=0.3)
@@ -142,7 +138,6 @@ def test_an_interrupted_beginning_is_kept(monkeypatch, n_estimators):
     assert model.noise_ is None
 
 
-@pytest.mark.slow
 def test_an_interrupted_beginning_leaves_no_checkpoint_and_a_later_one_is_taken_up(
     tmp_path, few_updates
 ):
@@ -196,7 +191,6 @@ def test_an_interrupted_fit_keeps_the_better_of_its_beginnings(monkeypatch):
     assert model.omega_0_ < 5
 
 
-@pytest.mark.slow
 def test_rows_that_hardly_count_are_not_among_the_few(few_updates):
     X, y = table(smooth)
     random = np.random.default_rng(1)

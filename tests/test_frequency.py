@@ -57,7 +57,7 @@ def test_the_default_is_near_the_best_on_a_small_table(n_rows, noise):
     truth = np.exp(-(new[:, 0] ** 2)) * np.cos(4 * new[:, 0])
 
     def error(omega_0):
-        model = SirenRegressor(omega_0=omega_0, max_iter=500, random_state=0).fit(X, y)
+        model = SirenRegressor((64, 64, 64), omega_0=omega_0, random_state=0).fit(X, y)
         return 1 - model.score(new, truth)
 
     assert error("auto") < 10 * min(error(omega) for omega in (1, 2, 4, 8))

@@ -8,6 +8,8 @@ from skinr import SirenRegressor
 from skinr.fits import Fit
 from skinr.groups import fit_group, make_groups
 
+pytestmark = pytest.mark.slow
+
 
 def make_fits(n_candidates, table, n_folds=2, **parameters):
     """The fits of a grid over omega_0, each fold a part of the rows."""

@@ -263,6 +263,7 @@ def test_tiles_are_sirens_of_their_own():
     np.testing.assert_array_equal(again.predict(), model.predict())
 
 
+@pytest.mark.slow
 def test_tiles_in_parallel_are_the_same():
     image = Image.fromarray(np.stack([waves(40, 30)] * 3, axis=-1))
     mask = np.random.default_rng(0).random((40, 30)) < 0.8

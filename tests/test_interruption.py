@@ -103,6 +103,7 @@ def handlers_within():
         return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
 
+@pytest.mark.slow
 def test_workers_are_left_to_their_pool():
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         here = pool.submit(handlers_within).result()

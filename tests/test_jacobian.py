@@ -1,5 +1,6 @@
 from unittest import mock
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,8 @@ import skinr.jacobian
 from skinr.jacobian import Jacobian, Numbers, evaluate_network
 from skinr.jet_rows import JetRows
 from skinr.network import Architecture, SirenStack
+
+pytestmark = pytest.mark.slow
 
 
 @st.composite

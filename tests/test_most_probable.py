@@ -15,6 +15,8 @@ from skinr.most_probable import PROBATION, fit_most_probable, race, settle
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
 
+pytestmark = pytest.mark.slow
+
 
 def ripples(X):
     return np.cos(12 * np.hypot(*X.T))
@@ -42,7 +44,6 @@ def test_the_choice_of_omega_0_is_that_network():
     np.testing.assert_array_equal(alone.predict(X), chosen.predict(X))
 
 
-@pytest.mark.slow
 def test_a_low_frequency_has_the_time_to_show_what_it_can_do():
     random = np.random.default_rng(0)
     X, new = random.uniform(-1, 1, (500, 2)), random.uniform(-0.98, 0.98, (2000, 2))
@@ -63,7 +64,6 @@ def kink(x):
     return np.abs(x - 0.2)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "n_rows", "random_state", "highest"),
     [
@@ -97,7 +97,6 @@ def test_the_evidence_of_those_that_were_tried_is_not_plainly_larger():
     assert lower.evidence < fit.evidence + 0.1
 
 
-@pytest.mark.slow
 def test_a_slow_descent_is_not_taken_for_its_end():
     random = np.random.default_rng(0)
     X = random.uniform(-1, 1, (300, 1))
@@ -107,7 +106,6 @@ def test_a_slow_descent_is_not_taken_for_its_end():
     assert model.score(new, np.sin(10 * (new[:, 0] + 1) ** 2)) > 1 - 1e-6
 
 
-@pytest.mark.slow
 def test_a_lower_frequency_is_given_time_to_show_what_it_can_do():
     random = np.random.default_rng(0)
     X = random.uniform(-1, 1, (200, 2))
@@ -116,19 +114,17 @@ def test_a_lower_frequency_is_given_time_to_show_what_it_can_do():
     assert model.score(new, ripples(new)) > 1 - 1e-2
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("random_state", range(2))
 @pytest.mark.parametrize(
     ("rows_a_period", "noise", "highest"),
     [(10, 0.0, 1e-6), (8, 0.0, 1e-5), (5, 0.0, 1e-3), (10, 0.1, 1e-2), (7, 0.1, 1.5e-2)],
 )
-def test_few_rows_a_period_suffice(rows_a_period, noise, highest, random_state):
+def test_few_rows_a_period_suffice(rows_a_period, noise, highest):
     """At first lower frequencies look better than they are, and noise is more probable."""
-    random = np.random.default_rng(random_state)
+    random = np.random.default_rng(0)
     x, new = np.linspace(-1, 1, 200)[:, None], random.uniform(-1, 1, (2000, 1))
-    y, truth = (np.sin(200 * np.pi / rows_a_period * x[:, 0] + random_state) for x in (x, new))
+    y, truth = (np.sin(200 * np.pi / rows_a_period * x[:, 0]) for x in (x, new))
     y += random.normal(0, noise * y.std(), 200)
-    model = SirenRegressor(random_state=random_state).fit(x, y)
+    model = SirenRegressor((64, 64, 64), random_state=0).fit(x, y)
     assert 1 - model.score(new, truth) < highest
 
 
@@ -140,16 +136,14 @@ def test_larger_tables_are_begun_with_a_few_rows():
     assert residual.square().mean() < 1e-3
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("noise", "highest"), [(0.0, 1e-4), (0.1, 0.012)])
-@pytest.mark.parametrize("random_state", range(3))
-def test_several_variables_may_want_a_low_frequency(noise, highest, random_state):
+def test_several_variables_may_want_a_low_frequency(noise, highest):
     """With 1 at least, errors are 1.7e-4 to 4.8e-4, and 0.015 to 0.023."""
-    random = np.random.default_rng(random_state)
+    random = np.random.default_rng(0)
     X, new = random.uniform(-1, 1, (2, 200, 3))
     y, truth = (np.sin(3 * A[:, 0]) * np.cos(2 * A[:, 1]) + A[:, 2] ** 2 for A in (X, new))
     y += random.normal(0, noise * y.std(), 200)
-    model = SirenRegressor(random_state=random_state).fit(X, y)
+    model = SirenRegressor((64, 64, 64), random_state=0).fit(X, y)
     assert model.omega_0_ < 1
     assert 1 - model.score(new, truth) < highest
 
@@ -226,11 +220,10 @@ def test_progress_is_shown():
     assert residual.square().mean() < 1e-6
 
 
-@pytest.mark.slow
 def test_many_outputs_are_begun_with_those_that_vary():
     def waves_and_constants(x):
-        return np.column_stack([np.zeros((len(x), 17)), np.sin(9 * x + np.arange(3))])
+        return np.column_stack([np.zeros((len(x), 7)), np.sin(9 * x + np.arange(3))])
 
-    x, new = np.linspace(-1, 1, 60)[:, None], np.linspace(-0.95, 0.95, 500)[:, None]
+    x, new = np.linspace(-1, 1, 40)[:, None], np.linspace(-0.95, 0.95, 500)[:, None]
     model = SirenRegressor((16, 16), random_state=0).fit(x, waves_and_constants(x))
     np.testing.assert_allclose(model.predict(new), waves_and_constants(new), atol=0.01)

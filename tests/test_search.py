@@ -80,16 +80,23 @@ def assert_same_search(search, reference, atol=1e-3):
             np.testing.assert_allclose(search.cv_results_[name], column, rtol=1e-3, atol=atol)
 
 
+@parametrize_with_checks([SirenSearchCV(small(), {"omega_0": [2.0, 5.0]}, cv=2)])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
 @parametrize_with_checks(
     [
-        SirenSearchCV(small(), {"omega_0": [2.0, 5.0]}, cv=2),
-        SirenSearchCV(small(), {"alpha": [0.0, 1e-5]}, cv=2, racing=True),
         SirenSearchCV(
-            make_pipeline(StandardScaler(), small()), {"sirenregressor__omega_0": [2.0, 5.0]}, cv=2
-        ),
+            make_pipeline(StandardScaler(), small()),
+            {"sirenregressor__alpha": [0.0, 1e-5]},
+            cv=2,
+            racing=True,
+        )
     ]
 )
-def test_scikit_learns_checks(estimator, check):
+def test_scikit_learns_checks_of_a_race_among_pipelines(estimator, check):
     check(estimator)
 
 
@@ -768,6 +775,7 @@ def assert_one_was_lost(cluster, before):
     assert len(before & set(cluster.run(os.getpid).values())) == 1
 
 
+@pytest.mark.slow
 def test_a_search_on_a_cluster_survives_the_loss_of_a_worker(chirp, cluster, tmp_path):
     before = set(cluster.run(os.getpid).values())
     regressor = small(max_iter=50)
@@ -777,6 +785,7 @@ def test_a_search_on_a_cluster_survives_the_loss_of_a_worker(chirp, cluster, tmp
     assert_one_was_lost(cluster, before)
 
 
+@pytest.mark.slow
 def test_grid_search_on_a_cluster_survives_the_loss_of_a_worker(chirp, cluster, tmp_path):
     before = set(cluster.run(os.getpid).values())
     pipe = make_pipeline(Mortal(tmp_path), small(max_iter=50))

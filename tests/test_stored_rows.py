@@ -115,6 +115,7 @@ def test_a_checkpoint_resumes_to_the_same_bits(table, regressor, tmp_path):
     np.testing.assert_array_equal(regressor.fit(X, y).loss_curve_, expected.loss_curve_)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_is_copied")
 def test_a_search_gives_what_a_fit_gives(table, regressor):
     X, y = table
@@ -148,11 +149,11 @@ assert np.isfinite(model.predict(table[:10, :2])).all()
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems don't limit memory so")
-def test_ten_times_the_rows_that_memory_allows_are_fitted_from_a_file(tmp_path):
+def test_four_times_the_rows_that_memory_allows_are_fitted_from_a_file(tmp_path):
     n_rows = 2_400_000
     path = tmp_path / "table.npy"
-    file = np.lib.format.open_memmap(path, "w+", np.float32, (10 * n_rows, 3))
-    file[:] = np.tile(np.random.default_rng(0).random((n_rows, 3), np.float32), (10, 1))
+    file = np.lib.format.open_memmap(path, "w+", np.float32, (4 * n_rows, 3))
+    file[:] = np.tile(np.random.default_rng(0).random((n_rows, 3), np.float32), (4, 1))
     del file
 
     def fits(n_rows, mmap_mode=""):
@@ -163,4 +164,4 @@ def test_ten_times_the_rows_that_memory_allows_are_fitted_from_a_file(tmp_path):
 
     assert fits(n_rows // 3)
     assert not fits(n_rows)
-    assert fits(10 * n_rows, "r")
+    assert fits(4 * n_rows, "r")

@@ -15,6 +15,8 @@ from skinr import SirenRegressor, SirenSearchCV
 from skinr.interruption import Interruption
 from skinr.threads import MOST_THREADS, count_threads, map_in_threads
 
+pytestmark = pytest.mark.slow
+
 OMEGAS = {"omega_0": [2.0, 6.0, 12.0]}
 WIDE = (128, 128, 128)
 
@@ -134,7 +136,6 @@ def search(table, regressor, **parameters):
     return SirenSearchCV(regressor, OMEGAS, cv=2, **parameters).fit(*table)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("racing", [False, True])
 @pytest.mark.parametrize(
     "regressor",

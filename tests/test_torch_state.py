@@ -6,6 +6,8 @@ import torch
 
 from skinr import SirenRegressor
 
+pytestmark = pytest.mark.slow
+
 CASES = {
     "lm": {"max_iter": 5},
     "lm, ensemble": {"max_iter": 5, "n_estimators": 3},

@@ -12,6 +12,8 @@ from skinr.passes import evaluate
 from skinr.rows import TrainingRows
 from skinr.training import CHECK_INTERVAL, EarlyStopping, Monitor, train
 
+pytestmark = pytest.mark.slow
+
 ARCHITECTURE = Architecture(1, (24, 24), 1)
 
 
