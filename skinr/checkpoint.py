@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,16 @@ INTERVAL = 10.0
 """Seconds between two checkpoints."""
 
 State = Mapping[str, Tensor]
+
+
+def refuse_checkpoints(parameters: Iterable[tuple[str, Any]]) -> None:
+    """Raise a ValueError where one of these names and values is a checkpoint, of many fits."""
+    for name, value in parameters:
+        if name.rpartition("__")[2] == "checkpoint" and value is not None:
+            raise ValueError(
+                f"{name}={value!r} is a file for one fit, and there are to be many. Set it to "
+                "None, and `memory` to a folder that keeps what is done."
+            )
 
 
 class Checkpoint:

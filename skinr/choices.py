@@ -124,7 +124,7 @@ class Survey(NamedTuple):
     table : Table
     layout : Layout
     edge : float
-        Of the spectrum of values of one variable; 0 of others, or if no use.
+        Of the spectrum of values of one variable; 0 for several, or where nothing depends on it.
     is_grid : bool
         Whether rows are on a grid, as pixels are.
     is_picture : bool
@@ -311,7 +311,7 @@ def visits_to_pixels(regressor: SirenRegressor, survey: Survey, solver: str) -> 
 
 
 def head_start(regressor: SirenRegressor, solver: str, n_visits: float) -> float:
-    """Return by how much the frequency of a network is raised that sees its pixels seldom."""
+    """Return by which factor omega_0 is raised where a short fit sees pixels a few times alone."""
     if solver != "adam" or regressor.omega_0 != "auto":
         return 1.0
     return float(np.clip((FEW_VISITS / n_visits) ** 0.4, 1.0, MOST_HEAD_START))
@@ -390,7 +390,7 @@ def peak_rate(
     n_visits : float
         To each pixel.
     n_rows : int
-        Of which the network was fitted to a few.
+        Rows of the table, where the network was first fitted to a few of them.
     """
     if regressor.learning_rate_init != "auto":
         return float(regressor.learning_rate_init)

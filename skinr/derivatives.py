@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from skinr.jets import evaluate_gradient, evaluate_jets
+from skinr.jets import evaluate_jets
 from skinr.network import SirenStack
 from skinr.scaling import Units
 from skinr.targets import Layout, collect_targets
@@ -161,7 +161,7 @@ class DerivativesMixin:
             values = self._units.y.restore(jets[:, :1])
             return np.concatenate([values, jets[:, 1:] * self._units.gradient], axis=1)
 
-        jets = self._evaluate(X, evaluate_gradient, restore, _precision(dtype))
+        jets = self._evaluate(X, evaluate_jets, restore, _precision(dtype))
         return self._outputs_second(jets[:, 0]), self._outputs_second(jets[:, 1:])
 
     def _outputs_second(self, part: Values) -> Values:

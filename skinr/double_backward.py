@@ -84,7 +84,7 @@ class DoubleBackwardPass:
         self._lower[0][:, 0] = coordinates
         for index, (weight, bias) in enumerate(self._layers):
             output = self._outputs[index]
-            torch.baddbmm(bias, self._lower[index][:, 0], weight, out=output)
+            product(self._lower[index][:, 0], weight, bias, output)
             if self._is_sine(index):
                 torch.cos(output, out=self._cosines[index][:, 0])
                 torch.sin(output, out=output)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from math import inf, log
+from math import inf
 from typing import NamedTuple
 
 import torch
@@ -25,6 +25,42 @@ TINY = 1e-300
 """Keeps logarithms of nothing finite."""
 
 
+def log_evidence(covariance: Tensor, noise: Tensor | float, targets: Tensor) -> float:
+    """Return how probable a Gaussian process makes targets, each column under its best variance.
+
+    Parameters
+    ----------
+    covariance : Tensor of shape (m, m)
+        Its lower triangle is what is looked at.
+    noise : Tensor of shape (m,) or float
+        What it adds to the diagonal.
+    targets : Tensor of shape (m, p)
+
+    Returns
+    -------
+    log_evidence : float
+        In nats for each target, but for a constant; -inf where float64 has no factor of the sum.
+
+    References
+    ----------
+    .. [1] MacKay. Bayesian Interpolation. Neural Computation 4(3), 1992.
+    """
+    factor = _factor(covariance, noise)
+    if factor is None:
+        return -inf
+    whitened = torch.linalg.solve_triangular(factor, targets, upper=False)
+    misfit = whitened.square().mean(dim=0).clamp_min(TINY)
+    return -float(factor.diagonal().log().mean()) - float(misfit.log().mean()) / 2
+
+
+def _factor(covariance: Tensor, noise: Tensor | float) -> Tensor | None:
+    """Return the Cholesky factor of a covariance with noise, where float64 has one."""
+    noisy = covariance.clone()
+    noisy.diagonal().add_(noise)
+    factor, failed = torch.linalg.cholesky_ex(noisy)
+    return None if failed else factor
+
+
 class LinearModel(NamedTuple):
     r"""Targets as a Gaussian process sees them whose kernel is that of a linearised network.
 
@@ -37,10 +73,6 @@ class LinearModel(NamedTuple):
         S; its lower triangle is what is looked at.
     target : Tensor of shape (m,)
         t, from the initial weights on.
-
-    References
-    ----------
-    .. [1] MacKay. Bayesian Interpolation. Neural Computation 4(3), 1992.
     """
 
     gram: Tensor
@@ -51,31 +83,18 @@ class LinearModel(NamedTuple):
         """The mean variance that the weights explain."""
         return float(self.gram.diagonal().mean()) or 1.0
 
-    def factor(self, shift: float) -> Tensor | None:
-        """Return the Cholesky factor of S + shift, where float64 has one."""
-        shifted = self.gram.clone()
-        shifted.diagonal().add_(shift)
-        factor, failed = torch.linalg.cholesky_ex(shifted)
-        return None if failed else factor
+    def factor(self, noise: float) -> Tensor | None:
+        """Return the Cholesky factor of K, where float64 has one."""
+        return _factor(self.gram, noise)
 
     def evidence(self, noise: float) -> float:
-        """Return the logarithm of the probability of the targets under the best variance ([1]_).
+        """Return the logarithm of the probability of the targets, as :func:`log_evidence` does."""
+        return log_evidence(self.gram, noise, self.target[:, None])
 
-        In nats for each of them, but for a constant; -inf where float64 has no factor of K.
-        """
-        factor = self.factor(noise)
-        if factor is None:
-            return -inf
-        whitened = torch.linalg.solve_triangular(factor, self.target[:, None], upper=False)
-        misfit = float(whitened.square().mean())
-        return -float(factor.diagonal().log().mean()) - log(max(misfit, TINY)) / 2
+    def most_probable_noise(self, start: int | None, n_noises: int) -> tuple[int, float]:
+        """Return which of the first `n_noises` of `NOISES` has the largest evidence, and that.
 
-    def most_probable_noise(
-        self, start: int | None, n_noises: int = len(NOISES)
-    ) -> tuple[int, float]:
-        """Return which of the first so many `NOISES` has the largest evidence, and that.
-
-        Of all, or uphill from a start.
+        Of all of them, or uphill from `start`.
         """
         scale = self.scale
         evidence = cache(lambda index: self.evidence(scale * NOISES[index]))
@@ -87,8 +106,8 @@ class LinearModel(NamedTuple):
                 return best, evidence(best)
             best = better
 
-    def largest_noise(self, probable: int, n_noises: int = len(NOISES)) -> int:
-        """Return the largest of the first so many `NOISES` that is hardly less probable than one.
+    def largest_noise(self, probable: int, n_noises: int) -> int:
+        """Return the largest of the first `n_noises` that is hardly less probable than `probable`.
 
         Few rows may be as probable without noise as with much of it.
         """
@@ -107,9 +126,10 @@ class LinearModel(NamedTuple):
             If that is not finite.
         """
         for rise in range(MOST_RISES):
-            factor = self.factor(noise * 10.0**rise)
+            raised = noise * 10.0**rise
+            factor = self.factor(raised)
             if factor is not None:
-                return Explanation(factor, self.target, noise)
+                return Explanation(factor, self.target, raised)
         raise ValueError(
             "Values and derivatives, or derivatives and units of 1, differ by more orders of "
             "magnitude than float64 can square. Give them in other units."

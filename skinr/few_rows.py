@@ -143,7 +143,7 @@ def leftover(stack: SirenStack, rows: JetRows) -> Leftover:
     Returns
     -------
     leftover : Leftover
-        Of it less two standard errors.
+        Both shares are of the mean product less two standard errors.
     """
     coordinates = rows.coordinates.numpy()
     draw = torch.Generator().manual_seed(0)

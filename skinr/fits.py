@@ -44,7 +44,7 @@ class Judge(NamedTuple):
     ----------
     estimator : SirenRegressor or Pipeline that ends in one
     scorer : callable
-        Of several scores, text stands for one that failed.
+        Of several scores, one that failed is its traceback as text.
     metric : str or bool
         Which score counts where the scorer returns several.
     rows : tuple
@@ -132,8 +132,8 @@ class Fit(NamedTuple):
     @property
     def is_for_cpu(self) -> bool:
         """Whether it runs on a CPU."""
-        device = self.regressor.device
-        return device == "cpu" or (device == "auto" and available_devices() == ["cpu"])
+        device = str(self.regressor.device)
+        return device.startswith("cpu") or (device == "auto" and available_devices() == ["cpu"])
 
     @property
     def n_threads(self) -> int:

@@ -57,7 +57,6 @@ EDGE_OVER_CANDIDATE = 6.0
 HIDDEN_OF_CANDIDATE = 3.0
 """The frequency of the other layers there."""
 
-
 HIDDEN_OF_LOWER = 0.5
 """The same in networks that are to find a function far from any initial one: of hidden layers that
 learn slowly. Between 0.25 and 1 it matters little; in three variables 1 or 2 is as good."""

@@ -247,11 +247,10 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
                 f"{' or '.join(map(str, accepted))}."
             )
         is_unusable = np.isinf if image_format.dtype.kind == "f" else lambda y: ~np.isfinite(y)
-        if values.dtype.kind not in "buif" or is_unusable(values).any():
-            raise ValueError(
-                f"y must hold finite real numbers; it is of dtype {values.dtype}, and has NaN, "
-                "infinity or another type."
-            )
+        if values.dtype.kind not in "buif":
+            raise ValueError(f"y must hold real numbers; it is of dtype {values.dtype}.")
+        if is_unusable(values).any():
+            raise ValueError("y must hold finite numbers; it has NaN or infinity.")
         pixels = to_pixels(values, image_format.dtype).reshape(*grid_shape, n_channels)
         return make_image(pixels, image_format)
 

@@ -23,6 +23,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
+from skinr.checkpoint import refuse_checkpoints
 from skinr.grids import Grid, Region, does_not_fit, to_coordinates
 from skinr.image import ImageCoordinateTransformer
 from skinr.memory import kept
@@ -397,13 +398,7 @@ def _check_tiles(
     tiling: Tiling, known: NDArray[np.bool_], metadata: dict[str, Array], regressor: Any
 ) -> None:
     if len(tiling.tiles) > 1:
-        for name, value in regressor.get_params().items():
-            if name.rpartition("__")[2] == "checkpoint" and value is not None:
-                raise ValueError(
-                    f"{name}={value!r} is a file for one network, and tile_size makes "
-                    f"{len(tiling.tiles)}. Set it to None, and `memory` to a folder that keeps the "
-                    "tiles that are done."
-                )
+        refuse_checkpoints(regressor.get_params().items())
     weights = [value for name, value in metadata.items() if name.endswith("sample_weight")]
     for tile in tiling.tiles:
         if not np.all([part[tile] for part in (known, *weights)], axis=0).any():

@@ -24,7 +24,6 @@ SENDERS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 PATIENCE = 2.0
 """Seconds within which a second signal ends more than one fit of many."""
 
-
 _ends_of_wholes: ContextVar[tuple[Event, ...]] = ContextVar("ends_of_wholes", default=())
 _was_interrupted: ContextVar[Event | None] = ContextVar("was_interrupted", default=None)
 
@@ -72,7 +71,7 @@ class Interruption:
     A context manager. A second signal in the same context, or within `PATIENCE` seconds of one in
     an earlier context, has the effect that it always has: so a loop over fits is stopped by two.
     Workers of a pool are left to the signals of that pool, and threads other than the main one get
-    none from Python: there, and in :func:`parts_of_a_whole`, they count no more.
+    none from Python. There, and in :func:`parts_of_a_whole`, signals are left alone.
 
     Parameters
     ----------

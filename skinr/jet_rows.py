@@ -35,14 +35,14 @@ class JetRows(NamedTuple):
         return int(self.root_weight.count_nonzero())
 
     def thinned(self, n_rows: int) -> JetRows:
-        """Return so many rows, drawn at random, always the same ones; all as they are of fewer.
+        """Return `n_rows` rows drawn at random, always the same ones, or all if there are fewer.
 
         Rows that count more are the more likely to be drawn.
         """
         return self if len(self.coordinates) <= n_rows else self.parted(n_rows)[0]
 
     def parted(self, n_rows: int) -> tuple[JetRows, JetRows]:
-        """Return so many rows, those of :meth:`thinned`, and the others."""
+        """Return `n_rows` rows, those of :meth:`thinned`, and the others."""
         order = self._drawn()
         return self._take(order[:n_rows]), self._take(order[n_rows:])
 
@@ -62,9 +62,9 @@ class JetRows(NamedTuple):
         return (uniform.log() / weight).argsort(descending=True)
 
     def with_few_outputs(self, n_numbers: int) -> JetRows:
-        """Return the rows, of which so many outputs are known as have at most so many numbers.
+        """Mask all outputs but as many as have at most `n_numbers` targets together.
 
-        At least one; drawn at random, always the same ones, from those that vary most.
+        At least one is left; drawn at random, always the same ones, from those that vary most.
         """
         n_components, n_rows, n_outputs = self.targets.shape
         n_known = max(1, n_numbers // (n_components * n_rows))

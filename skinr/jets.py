@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from skinr.double_backward import DoubleBackwardPass
 from skinr.network import SirenStack
-from skinr.passes import EVALUATION_CHUNK, ROW_MULTIPLE, StackPass, as_rows, evaluate_in_chunks
+from skinr.passes import EVALUATION_CHUNK, ROW_MULTIPLE, as_rows, evaluate_in_chunks
 from skinr.products import product, weight_gradient
 
 JET_CHUNK = 3 * EVALUATION_CHUNK
@@ -171,6 +172,22 @@ class JetPass:
                 adjoint[:, 1 + j].addcmul_(by_curvature[q], affine[:, 1 + i], value=factor)
 
 
+def make_jet_pass(
+    stack: SirenStack,
+    batch_size: int,
+    operators: Sequence[QuadraticForm] = (),
+    *,
+    backward: bool = True,
+) -> JetPass | DoubleBackwardPass:
+    """Return passes in the mode that needs fewer products.
+
+    Reverse mode takes one more pass for each output, forward mode one for each coordinate.
+    """
+    if operators or not stack.architecture.favours_reverse_mode:
+        return JetPass(stack, batch_size, operators, backward=backward)
+    return DoubleBackwardPass(stack, batch_size)
+
+
 def evaluate_jets(
     stack: SirenStack, coordinates: Tensor, operators: Sequence[QuadraticForm] = ()
 ) -> Tensor:
@@ -191,41 +208,7 @@ def evaluate_jets(
     multiples = JET_CHUNK // n_components // ROW_MULTIPLE
 
     def make_function(n_rows: int) -> Callable[[Tensor], Tensor]:
-        jet_pass = JetPass(stack, n_rows, operators, backward=False)
+        jet_pass = make_jet_pass(stack, n_rows, operators, backward=False)
         return lambda chunk: jet_pass.forward(chunk).transpose(1, 2)
 
     return evaluate_in_chunks(stack, make_function, coordinates, max(1, multiples) * ROW_MULTIPLE)
-
-
-def evaluate_gradient(stack: SirenStack, coordinates: Tensor) -> Tensor:
-    """Evaluate K networks with their gradients, in the mode that needs fewer products.
-
-    Reverse mode takes one more pass for each output, forward mode one for each coordinate.
-
-    Parameters
-    ----------
-    stack : SirenStack
-    coordinates : Tensor of shape (K, n_rows, n_features) or (1, n_rows, n_features)
-
-    Returns
-    -------
-    jets : Tensor of shape (K, n_rows, 1 + n_features, n_outputs)
-        The values, then their derivatives by each coordinate.
-    """
-    n_features, n_outputs = stack.architecture.n_features, stack.architecture.n_outputs
-    if not stack.architecture.favours_reverse_mode:
-        return evaluate_jets(stack, coordinates)
-
-    def make_function(n_rows: int) -> Callable[[Tensor], Tensor]:
-        stack_pass = StackPass(stack, n_rows)
-        jets = coordinates.new_empty(len(stack), n_rows, 1 + n_features, n_outputs)
-
-        def function(chunk: Tensor) -> Tensor:
-            jets[:, :, 0] = stack_pass.forward(chunk)
-            for output in range(n_outputs):
-                jets[:, :, 1:, output] = stack_pass.coordinate_gradient(output)
-            return jets
-
-        return function
-
-    return evaluate_in_chunks(stack, make_function, coordinates, EVALUATION_CHUNK)

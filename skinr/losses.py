@@ -12,9 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skinr.double_backward import DoubleBackwardPass
 from skinr.jet_rows import JetRows
-from skinr.jets import JetPass, QuadraticForm, evaluate_gradient, evaluate_jets
+from skinr.jets import QuadraticForm, evaluate_jets, make_jet_pass
 from skinr.network import SirenStack
 from skinr.passes import StackPass, evaluate
 from skinr.recording import record
@@ -274,10 +273,7 @@ class JetObjective(Objective):
 
     def evaluate(self, coordinates: Tensor) -> Tensor:
         """Return what the targets of these rows would be compared with, NaN or not."""
-        if self._operators:
-            jets = evaluate_jets(self.stack, coordinates, self._operators)
-        else:
-            jets = evaluate_gradient(self.stack, coordinates)
+        jets = evaluate_jets(self.stack, coordinates, self._operators)
         parts = [jets[:, :, term.components] / term.unit for term in self._terms]
         return torch.cat([part.flatten(2) for part in parts], dim=2)
 
@@ -294,11 +290,7 @@ class JetObjective(Objective):
         return JetRows(rows.coordinates[0], targets, root_weight, self._operators)
 
     def _allocate(self, batch_size: int) -> None:
-        self._jet_pass: JetPass | DoubleBackwardPass
-        if self._operators or not self.stack.architecture.favours_reverse_mode:
-            self._jet_pass = JetPass(self.stack, batch_size, self._operators)
-        else:
-            self._jet_pass = DoubleBackwardPass(self.stack, batch_size)
+        self._jet_pass = make_jet_pass(self.stack, batch_size, self._operators)
 
     def _data_loss(self, batch: TrainingRows) -> tuple[Tensor, Tensor]:
         jets = self._jet_pass.forward(batch.coordinates)

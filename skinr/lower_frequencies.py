@@ -122,7 +122,7 @@ def prefer_lower(
 
 
 class _Trials(NamedTuple):
-    """What is tried: networks of :func:`prefer_lower`, on rows of outputs that are fitted yet."""
+    """Fits of :func:`prefer_lower`, to those outputs that have been fitted so far."""
 
     stack: SirenStack
     rows: JetRows

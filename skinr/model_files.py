@@ -83,13 +83,8 @@ class NetworkShape(NamedTuple):
     @property
     def weights(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the weights and biases, by their names in the module."""
-        members = [f"members.{k}." for k in range(self.n_members)] if self.n_members > 1 else [""]
-        shapes: dict[str, tuple[int, ...]] = {}
-        for member in members:
-            for index, (fan_in, fan_out) in enumerate(self.architecture.layer_shapes):
-                shapes[f"{member}linears.{index}.weight"] = (fan_out, fan_in)
-                shapes[f"{member}linears.{index}.bias"] = (fan_out,)
-        return shapes
+        state = self.empty([1.0, 1.0], torch.device("meta")).state_dict()
+        return {name: tuple(part.shape) for name, part in state.items()}
 
     def empty(self, omegas: list[float], device: torch.device) -> Network:
         """Return a network of this shape, its weights not set."""

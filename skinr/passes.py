@@ -102,30 +102,6 @@ class StackPass:
                 gradient = layer_input.mul_(self._cosines[index - 1])
         return self.gradient
 
-    def coordinate_gradient(self, output: int) -> Tensor:
-        """Differentiate one output of the last forward pass by the coordinates.
-
-        Parameters
-        ----------
-        output : int
-            Index of the output, 0 <= output < n_outputs.
-
-        Returns
-        -------
-        gradient : Tensor of shape (K, B, n_features)
-            After it only the values of the forward pass remain, so :meth:`backward` needs another.
-        """
-        weight, _ = self._layers[-1]
-        gradient = weight[:, None, :, output]
-        if self._is_sine(-1):
-            gradient = gradient * self._cosines[-1][..., output, None]
-        for index in reversed(range(len(self._layers) - 1)):
-            weight, _ = self._layers[index]
-            scaled = torch.mul(gradient, self._cosines[index], out=self._activations[index])
-            gradient = torch.empty_like(self._inputs[0]) if index == 0 else self._inputs[index]
-            product(scaled, weight.mT, None, gradient)
-        return gradient
-
 
 def evaluate(stack: SirenStack, coordinates: Tensor) -> Tensor:
     """Evaluate K networks at any number of positions.

@@ -35,7 +35,7 @@ LARGEST = 1e30
 """Value of a parameter that float32 can compute with."""
 
 MOST_UPDATES = 10**8
-"""Of a fit, which keeps a loss and a learning rate of each."""
+"""Most updates of a fit, which keeps a loss and a learning rate of each."""
 
 POSITIVE = Interval(Real, 1 / LARGEST, LARGEST, closed="both")
 
@@ -59,9 +59,8 @@ class SirenRegressor(
     omega_0 : float or "auto", default="auto"
         Frequency factor of the first layer, the parameter that matters most: about the highest
         angular frequency, in radians per half of the range of a feature, that the untrained network
-        holds. With too high a one the function
-        oscillates between the rows, with too low a one it never learns the detail. "auto" chooses
-        it by the training data:
+        holds. With too high a one the function oscillates between the rows, with too low a one it
+        never learns the detail. "auto" chooses it by the training data:
 
         - Where "lm" fits the rows, or a few of them first (see `solver`), networks of 0.0125 to 24
           compete (1 to 24 for derivatives), but none above 8 times what is taken elsewhere, and the
@@ -160,8 +159,8 @@ class SirenRegressor(
         little harm, as long as few are among the neighbours of any row.
 
         "huber" is fitted by least squares, wherever these take part, in up to six fits: each to
-        values whose residuals beyond the turn are cut off there, as of what the fit before
-        predicts, or of the medians of neighbours at first. Ensembles, derivatives, rows on a grid
+        values whose residuals beyond the turn are cut off there. Residuals are those of the fit
+        before, at first of medians of neighbouring rows. Ensembles, derivatives, rows on a grid
         that are too many for "lm", and beginnings by "lm" where there is a `checkpoint`, are left
         to mini-batches, by the median of each.
 
@@ -311,8 +310,8 @@ class SirenRegressor(
        ICLR 2025.
     .. [3] Vyas, Morwani, Zhao, Kwun, Shapira, Brandfonbrener, Janson, Kakade. SOAP: Improving and
        Stabilizing Shampoo using Adam. ICLR 2025. arXiv:2409.11321.
-    .. [4] Rasmussen, Williams. Gaussian Processes for Machine Learning. MIT Press 2006. Section
-    5.1.
+    .. [4] Rasmussen, Williams. Gaussian Processes for Machine Learning. MIT Press 2006,
+       section 5.1.
 
     Examples
     --------

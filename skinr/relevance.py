@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from math import inf, sqrt
+from math import sqrt
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from skinr.evidence import TINY
+from skinr.evidence import log_evidence
 from skinr.rows import Table
 from skinr.scaling import AffineMap
 
@@ -32,7 +31,7 @@ LARGEST_STEP = 2
 """How far one length may move at a time, among `LENGTHS`."""
 
 MOST_FEATURES = 20
-"""That may vary: with more, a search among their lengths takes too long."""
+"""Most features that may vary: with more, a search among their lengths takes too long."""
 
 MOST_ROWS, MOST_DISTANCES = 500, 750_000
 """Rows, and distances along all features, that are looked at of a table."""
@@ -111,9 +110,9 @@ def _near(lengths: Lengths) -> list[Lengths]:
 
 def _evidence(table: Table, coordinates: Array) -> Callable[[Lengths], float]:
     """Return a function of lengths: how probable they make the values, in nats."""
-    weights = np.ones(len(table.y)) if table.weight is None else table.weight
     X, y, weight = (
-        torch.from_numpy(np.asarray(part, np.float64)) for part in (coordinates, table.y, weights)
+        torch.from_numpy(np.asarray(part, np.float64))
+        for part in (coordinates, table.y, table.weights)
     )
     squares = [(column[:, None] - column).square_() for column in X.T]
     y = y - (weight[:, None] * y).sum(dim=0) / weight.sum()
@@ -126,23 +125,6 @@ def _evidence(table: Table, coordinates: Array) -> Callable[[Lengths], float]:
         for square, k in zip(squares, lengths, strict=True):
             exponent.sub_(square, alpha=0.5 / LENGTHS[k] ** 2)
         covariance = exponent.exp_()
-        return max(_log_probability(covariance, y, noise / weight) for noise in NOISES)
+        return y.numel() * max(log_evidence(covariance, noise / weight, y) for noise in NOISES)
 
     return evidence
-
-
-def _log_probability(covariance: Tensor, values: Tensor, noise: Tensor) -> float:
-    """Return that of the columns of values (n, p), but for a constant, each of the best variance.
-
-    -inf where float64 has no factor of the covariance.
-    """
-    noisy = covariance.clone()
-    noisy.diagonal().add_(noise)
-    factor, failed = torch.linalg.cholesky_ex(noisy)
-    if failed:
-        return -inf
-    whitened = torch.linalg.solve_triangular(factor, values, upper=False)
-    misfit = whitened.square().mean(dim=0).clamp_min(TINY)
-    n_rows, n_outputs = values.shape
-    log_determinant = 2 * float(factor.diagonal().log().sum())
-    return -(n_outputs * log_determinant + n_rows * float(misfit.log().sum())) / 2

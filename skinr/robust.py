@@ -56,10 +56,9 @@ def without_outliers(table: Table) -> Table:
 
 def clipped_residuals(table: Table, expected: Array) -> Array:
     """Return the residuals of predictions, clipped to where Huber's loss turns linear."""
-    weight = np.ones(len(table.y)) if table.weight is None else table.weight
     residual, counts = (
         torch.from_numpy(np.asarray(part, dtype=np.float64))
-        for part in (table.y - expected, weight[:, None])
+        for part in (table.y - expected, table.weights[:, None])
     )
     clipped: Array = clip_residuals(residual, counts).numpy()
     return clipped

@@ -18,7 +18,7 @@ MAX_CANONICAL_SIZE = 100_000
 """Tables of up to so many numbers are brought to canonical form before training."""
 
 LARGEST_WEIGHT = 1e290
-"""Of which any number of rows has a finite sum."""
+"""Largest weight of which any number of rows has a finite sum."""
 
 Array = NDArray[Any]
 Weight = NDArray[np.float64] | None
@@ -72,6 +72,11 @@ class Table(NamedTuple):
         if weight is not None:
             weight = None if np.ptp(weight) == 0 else weight / weight.mean()
         return cls(X, y, weight)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """The weights, of 1 where there are none."""
+        return np.ones(len(self.X)) if self.weight is None else self.weight
 
     def take(self, index: NDArray[np.intp] | slice) -> Table:
         """Return the rows at `index`: a view for a slice, else a copy."""

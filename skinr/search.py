@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import partial
+from itertools import chain
 from numbers import Integral
 from os import PathLike
 from pickle import PicklingError
@@ -25,6 +26,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
 
+from skinr.checkpoint import refuse_checkpoints
 from skinr.fits import Fit, names_no_score
 from skinr.groups import Outcome, fit_group, make_groups
 from skinr.interruption import parts_of_a_whole
@@ -245,12 +247,8 @@ class SirenSearchCV(GridSearchCV):
                 f"class; {self.estimator!r} given."
             )
         candidates = self._candidates()
-        for checkpoint in [regressor.checkpoint, *_checkpoints(candidates)]:
-            if checkpoint is not None:
-                raise ValueError(
-                    f"checkpoint={checkpoint!r} is a file for one fit, and a search makes many. "
-                    "Set it to None, and `memory` to a folder that keeps what is done."
-                )
+        given = (candidate.items() for candidate in candidates)
+        refuse_checkpoints(chain(self.estimator.get_params().items(), *given))
         has_several_scores = isinstance(self.scoring, list | tuple | dict)
         if self.racing and has_several_scores and not isinstance(self.refit, str):
             raise names_no_score(self.refit)
@@ -358,15 +356,6 @@ def _settle_race(results: dict[str, Any], trained: _Trained) -> None:
             places = rankdata(-np.nan_to_num(results[mean], nan=-np.inf))
             places += n_candidates * np.where(np.isnan(results[mean]), 2, trained.dropped)
             results[f"rank_{kind}"] = rankdata(places, method="min").astype(np.int32)
-
-
-def _checkpoints(candidates: list[dict[str, Any]]) -> list[Any]:
-    return [
-        value
-        for candidate in candidates
-        for name, value in candidate.items()
-        if name.rpartition("__")[2] == "checkpoint"
-    ]
 
 
 class _Trained(NamedTuple):

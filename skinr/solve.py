@@ -57,7 +57,7 @@ class Solution(NamedTuple):
     units : Units
     history : History
     noise : ndarray of shape (n_outputs,) or None, default=None
-        Its standard deviation in units of y, where an ensemble shows it.
+        Standard deviation of the noise in units of y, where an ensemble shows it.
     """
 
     stack: SirenStack

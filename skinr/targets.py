@@ -49,8 +49,7 @@ class Layout(NamedTuple):
     @property
     def n_components(self) -> int:
         """Number of components of the jets that have these kinds."""
-        last = max(self.kinds, key=("values", "gradient", "laplacian").index)
-        return int(self.components(last).stop)
+        return int(self.components(self.kinds[-1]).stop)
 
     def components(self, kind: str) -> slice:
         """Return where a jet has this kind."""
@@ -316,7 +315,7 @@ def _root_mean_square(table: Table, layout: Layout, kind: str, units: Units) -> 
     part = layout.part(table.y, kind)
     unit = _unit(kind, units)
     normalized = part / np.where(unit > 0, unit, np.inf)
-    share = ~np.isnan(normalized) * (1.0 if table.weight is None else table.weight[:, None, None])
+    share = ~np.isnan(normalized) * table.weights[:, None, None]
     peak = np.nanmax(np.abs(normalized), axis=(0, 1), initial=0)
     relative = np.nan_to_num(normalized / np.where(peak > 0, peak, 1))
     total = np.where(share.any(axis=(0, 1)), share.sum(axis=(0, 1)), 1)

@@ -14,7 +14,7 @@ from sklearn import config_context, get_config
 from skinr.interruption import parts_of_a_whole
 
 MOST_THREADS = 4
-"""Of Python, which runs one at a time between torch's operations."""
+"""Most threads of Python, which runs one at a time between torch's operations."""
 
 _SHARING = Lock()
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 def steps_of(stack, rows, anchor=None):
     """Return steps under the noise that makes the targets most probable."""
     steps = DampedSteps(stack, Numbers(rows), anchor)
-    index, _ = steps.model.most_probable_noise(None)
+    index, _ = steps.model.most_probable_noise(None, len(NOISES))
     steps.noise = NOISES[index] * steps.model.scale
     return steps
 

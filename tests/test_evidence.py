@@ -39,9 +39,9 @@ def test_the_evidence_is_that_of_a_gaussian_process(seed, noise):
 def test_the_noise_is_the_most_probable_of_all_or_of_those_uphill(seed):
     model = model_of(seed)
     evidences = [model.evidence(model.scale * noise) for noise in NOISES]
-    best, evidence = model.most_probable_noise(None)
+    best, evidence = model.most_probable_noise(None, len(NOISES))
     assert (best, evidence) == (int(np.argmax(evidences)), max(evidences))
-    uphill, evidence = model.most_probable_noise(len(NOISES) - 1)
+    uphill, evidence = model.most_probable_noise(len(NOISES) - 1, len(NOISES))
     assert evidence == evidences[uphill] >= evidences[-1]
     assert evidence == max(evidences[max(0, uphill - 1) : uphill + 2])
     few = model.most_probable_noise(None, 5)[0], model.most_probable_noise(len(NOISES) - 1, 5)[0]
@@ -54,7 +54,7 @@ def test_the_largest_noise_is_hardly_less_probable(seed):
     model = model_of(seed)
     total = np.array([model.evidence(model.scale * noise) for noise in NOISES]) * len(model.target)
     best = int(np.argmax(total))
-    largest = model.largest_noise(best)
+    largest = model.largest_noise(best, len(NOISES))
     assert (total[best : largest + 1] >= total[best] - HARDLY_LESS - 1e-9).all()
     assert largest + 1 == len(NOISES) or total[largest + 1] < total[best] - HARDLY_LESS + 1e-9
     assert model.largest_noise(best, best + 1) == best
@@ -106,4 +106,4 @@ def test_a_singular_matrix_is_solved_with_as_much_more_noise_as_it_takes():
 def test_no_variance_to_explain_is_no_error():
     model = LinearModel(torch.zeros(3, 3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64))
     assert model.scale == 1.0
-    assert np.isfinite(model.most_probable_noise(None)[1])
+    assert np.isfinite(model.most_probable_noise(None, len(NOISES))[1])
