@@ -48,19 +48,19 @@ gains 1 dB on the pixels (-0.1 to 2.6) and 0.15 dB between them (-0.6 to 1.0), i
 fits, and 1.85 another 0.2 dB on them (-0.2 to 0.7) and nothing between them, in that of 40
 others."""
 
-FEWEST_VISITS_WHEN_CROWDED = 8.0
-"""How often a fit has to see each pixel for that; with fewer visits smaller weights get further."""
+FEWEST_EPOCHS_WHEN_CROWDED = 8.0
+"""How often a fit has to see each pixel for that; in fewer epochs smaller weights get further."""
 
-FEW_VISITS = 30.0
+FEW_EPOCHS = 30.0
 """How often a fit has to see each pixel to learn frequencies that its network does not start with;
-with fewer visits it starts with higher ones."""
+in fewer epochs it starts with higher ones."""
 
 MOST_HEAD_START = 1.45
 """Factor by which the first frequency is raised at most, for photographs of 128 to 512 pixels a
 side: a higher one is no better."""
 
-RATE_TIMES_VISITS = 0.3
-"""The learning rate that suits pixels, times how often a fit sees each of them: up to 150 visits it
+RATE_TIMES_EPOCHS = 0.3
+"""The learning rate that suits pixels, times how often a fit sees each of them: up to 150 epochs it
 fills in better than a lower one does, and beyond it would only learn their noise."""
 
 HIGHEST_RATE, HIGHEST_SPEED = 4e-3, 10.0
@@ -299,7 +299,7 @@ def _is_count(size: Any) -> bool:
     return isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 1
 
 
-def visits_to_pixels(regressor: SirenRegressor, survey: Survey, solver: str) -> float:
+def epochs_over_pixels(regressor: SirenRegressor, survey: Survey, solver: str) -> float:
     """Return how often mini-batches bring each pixel.
 
     inf for least squares, and where rows are no pixels.
@@ -310,11 +310,11 @@ def visits_to_pixels(regressor: SirenRegressor, survey: Survey, solver: str) -> 
     return float(regressor.max_iter * min(1.0, choose_batch_size(regressor, n_rows) / n_rows))
 
 
-def head_start(regressor: SirenRegressor, solver: str, n_visits: float) -> float:
+def head_start(regressor: SirenRegressor, solver: str, n_epochs: float) -> float:
     """Return by which factor omega_0 is raised where a short fit sees pixels a few times alone."""
     if solver != "adam" or regressor.omega_0 != "auto":
         return 1.0
-    return float(np.clip((FEW_VISITS / n_visits) ** 0.4, 1.0, MOST_HEAD_START))
+    return float(np.clip((FEW_EPOCHS / n_epochs) ** 0.4, 1.0, MOST_HEAD_START))
 
 
 def choose_frequencies(
@@ -349,7 +349,7 @@ def choose_frequencies(
 
 
 def choose_weight_scale(
-    regressor: SirenRegressor, start: float, n_visits: float, *, is_crowded: bool
+    regressor: SirenRegressor, start: float, n_epochs: float, *, is_crowded: bool
 ) -> float:
     """Return what initial weights are multiplied by.
 
@@ -358,14 +358,14 @@ def choose_weight_scale(
     regressor : SirenRegressor
     start : float
         The head start.
-    n_visits : float
-        To each pixel.
+    n_epochs : float
+        Passes over the pixels.
     is_crowded : bool
         Whether there are more rows than parameters.
     """
     if regressor.weight_scale != "auto":
         return float(regressor.weight_scale)
-    if is_crowded and FEWEST_VISITS_WHEN_CROWDED <= n_visits < inf:
+    if is_crowded and FEWEST_EPOCHS_WHEN_CROWDED <= n_epochs < inf:
         return CROWDED_WEIGHT_SCALE
     return AUTO_WEIGHT_SCALE * sqrt(start)
 
@@ -376,7 +376,7 @@ def peak_rate(
     layout: Layout,
     solver: str,
     *,
-    n_visits: float = inf,
+    n_epochs: float = inf,
     n_rows: int = ROWS_TO_LEARN_FROM,
 ) -> float:
     """Return the highest learning rate.
@@ -387,8 +387,8 @@ def peak_rate(
     stack : SirenStack
     layout : Layout
     solver : {"lm", "adam", "soap"}
-    n_visits : float
-        To each pixel.
+    n_epochs : float
+        Passes over the pixels.
     n_rows : int
         Rows of the table, where the network was first fitted to a few of them.
     """
@@ -404,7 +404,7 @@ def peak_rate(
     hidden_fan_in = sum(stack.architecture.hidden_layer_sizes[:-1])
     speed = stack.hidden_omega_0[0] * hidden_fan_in
     inertia = 1 / speed if speed else inf
-    rate_of_pixels = min(HIGHEST_RATE, RATE_TIMES_VISITS / n_visits, HIGHEST_SPEED * inertia)
+    rate_of_pixels = min(HIGHEST_RATE, RATE_TIMES_EPOCHS / n_epochs, HIGHEST_SPEED * inertia)
     return share * max(rate_of_pixels, min(rate, stable * inertia))
 
 

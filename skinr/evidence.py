@@ -164,7 +164,7 @@ class Explanation:
         r"""The least of :math:`\|r\|^2 / m + c \|w\|^2`, for weights w and residuals r."""
         return self._noise * self.variance
 
-    def error_of_unseen(self) -> float:
+    def leave_one_out_error(self) -> float:
         r"""Return the root mean square of what is missed of a number that all others predict.
 
         :math:`[K^{-1} t]_i / [K^{-1}]_{ii}` for number i ([1]_, section 5.4.2).

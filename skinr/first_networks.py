@@ -30,11 +30,11 @@ def draw_networks(
     survey: Survey,
     generators: list[torch.Generator],
     solver: str,
-    n_visits: float,
+    n_epochs: float,
 ) -> SirenStack:
     """Draw networks of the shape that parameters and table ask for."""
     architecture = _architecture(regressor, survey.layout)
-    start = head_start(regressor, solver, n_visits)
+    start = head_start(regressor, solver, n_epochs)
     is_crowded = len(survey.table.X) > architecture.n_parameters
     frequencies = choose_frequencies(regressor, survey, solver, start)
     device, dtype = _device_and_dtype(regressor, solver)
@@ -48,7 +48,7 @@ def draw_networks(
         [hidden for _, hidden in frequencies] * len(generators),
         draws,
         first_layer_init=regressor.first_layer_init,
-        weight_scale=choose_weight_scale(regressor, start, n_visits, is_crowded=is_crowded),
+        weight_scale=choose_weight_scale(regressor, start, n_epochs, is_crowded=is_crowded),
         device=device,
         dtype=dtype,
     )

@@ -18,7 +18,7 @@ BLOCK = 384
 """Rows of the matrix of all rows that are filled at a time: what the caches hold."""
 
 
-class Numbers:
+class Observations:
     """What is known of a table's rows, as the vectors (m,) that least squares are about.
 
     Parameters
@@ -39,7 +39,7 @@ class Numbers:
     shape : torch.Size
         Number of observed components, of rows, and k.
     known : Tensor of shape (m,)
-        Where the numbers are among those of that shape.
+        Where they are among those of that shape.
     root_weight : Tensor of shape (m,)
     targets : Tensor of shape (m,)
     """
@@ -77,10 +77,10 @@ class Numbers:
         """Return the weighted numbers (m,) among observed components, of `shape`."""
         return observed.take(self.known) * self.root_weight
 
-    def spread(self, numbers: Tensor) -> Tensor:
+    def spread(self, gathered: Tensor) -> Tensor:
         """Return weighted numbers (m,) where they belong, 0 elsewhere, of `shape`."""
-        spread = numbers.new_zeros(self.shape)
-        spread.view(-1)[self.known] = numbers * self.root_weight
+        spread = gathered.new_zeros(self.shape)
+        spread.view(-1)[self.known] = gathered * self.root_weight
         return spread
 
     def _observed(self, jets: Tensor) -> Tensor:
@@ -110,17 +110,17 @@ class Evaluation(NamedTuple):
     loss: float
 
 
-def evaluate_network(stack: SirenStack, numbers: Numbers, parameters: Tensor) -> Evaluation:
+def evaluate_network(stack: SirenStack, observed: Observations, parameters: Tensor) -> Evaluation:
     """Evaluate one network at weights (1, n_parameters), which are folded as those of the stack."""
     inputs, cosines = [], []
-    jets = numbers.coordinates
+    jets = observed.coordinates
     for index, (weight, bias) in enumerate(stack.layers(parameters)):
         inputs.append(jets)
         jets = _affine(jets, weight, bias)
         if stack.architecture.is_sine(index):
-            jets, cosine = numbers.algebra.sine_and_cosine(jets)
+            jets, cosine = observed.algebra.sine_and_cosine(jets)
             cosines.append(cosine)
-    residual = numbers.residual(jets)
+    residual = observed.residual(jets)
     return Evaluation(parameters, inputs, cosines, residual, float(residual.square().mean()))
 
 
@@ -136,60 +136,60 @@ class Jacobian:
     ----------
     stack : SirenStack
         Of one network, in float64 on the CPU.
-    numbers : Numbers
+    observed : Observations
     evaluation : Evaluation
         Where the derivatives are taken.
     """
 
-    def __init__(self, stack: SirenStack, numbers: Numbers, evaluation: Evaluation) -> None:
+    def __init__(self, stack: SirenStack, observed: Observations, evaluation: Evaluation) -> None:
         self._stack = stack
-        self._numbers = numbers
+        self._observations = observed
         self._inputs = evaluation.inputs
-        self._sensitivities = _sensitivities(stack, numbers, evaluation)
+        self._sensitivities = _sensitivities(stack, observed, evaluation)
 
     def gram(self) -> Tensor:
         """Return S = J J^T / m (m, m), a sum over layers: products of inputs times sensitivities'.
 
         Without derivatives only blocks of its lower triangle are filled, which is what is needed.
         """
-        numbers = self._numbers
-        gram = numbers.targets.new_zeros(*numbers.shape, *numbers.shape)
-        n_components, n_rows, _ = numbers.shape
+        observed = self._observations
+        gram = observed.targets.new_zeros(*observed.shape, *observed.shape)
+        n_components, n_rows, _ = observed.shape
         for rows in gen_even_slices(n_rows, ceil(n_rows / BLOCK)):
             others = slice(rows.stop if n_components == 1 else n_rows)
             self._add_products(gram, rows, others)
         gram = gram.flatten(0, 2).flatten(1)
-        if len(numbers) < len(gram):
-            gram = gram[numbers.known[:, None], numbers.known]
-        return gram.mul_(numbers.root_weight[:, None]).mul_(numbers.root_weight).div_(len(gram))
+        if len(observed) < len(gram):
+            gram = gram[observed.known[:, None], observed.known]
+        return gram.mul_(observed.root_weight[:, None]).mul_(observed.root_weight).div_(len(gram))
 
     def times(self, direction: Tensor) -> Tensor:
         """Return the change (m,) of the predictions along a change of the folded parameters."""
-        change = self._numbers.targets.new_zeros(self._numbers.shape)
+        change = self._observations.targets.new_zeros(self._observations.shape)
         for layer_input, sensitivity, (weight, bias) in zip(
             self._inputs, self._sensitivities, self._stack.layers(direction), strict=True
         ):
             sums = _affine(layer_input, weight, bias)
-            for q, a, b, factor in self._numbers.terms:
+            for q, a, b, factor in self._observations.terms:
                 change[q].add_((sensitivity[b] @ sums[a, ..., None])[..., 0], alpha=factor)
-        return self._numbers.gather(change)
+        return self._observations.gather(change)
 
     def transpose_times(self, coefficients: Tensor) -> Tensor:
         """Return what a combination (m,) of the residuals asks of the folded parameters."""
         result = torch.empty_like(self._stack.parameters)
-        spread = self._numbers.spread(coefficients)
+        spread = self._observations.spread(coefficients)
         for layer_input, sensitivity, (weight, bias) in zip(
             self._inputs, self._sensitivities, self._stack.layers(result), strict=True
         ):
             combined = torch.zeros_like(sensitivity[:, :, 0])
-            for q, a, b, factor in self._numbers.terms:
+            for q, a, b, factor in self._observations.terms:
                 combined[a].add_((sensitivity[b] * spread[q, ..., None]).sum(dim=1), alpha=factor)
             weight[0] = layer_input.flatten(0, 1).T @ combined.flatten(0, 1)
             bias[0] = combined[0].sum(dim=0)
         return result * self._stack.frequencies.square()
 
     def _add_products(self, gram: Tensor, rows: slice, others: slice) -> None:
-        """Fill a block of the matrix of all rows, of the shape of `Numbers` twice."""
+        """Fill a block of the matrix of all rows, of the shape of `Observations` twice."""
         squares = self._stack.layers(self._stack.frequencies.square())
         for layer_input, sensitivity, (square, _) in zip(
             self._inputs, self._sensitivities, squares, strict=True
@@ -198,7 +198,7 @@ class Jacobian:
             ahead = _inner_products(layer_input[:, rows], layer_input[:, others])
             behind = _inner_products(sensitivity[:, rows], sensitivity[:, others])
             ahead[0, :, 0] += 1
-            for (q, a, b, factor), (r, c, d, other) in product(self._numbers.terms, repeat=2):
+            for (q, a, b, factor), (r, c, d, other) in product(self._observations.terms, repeat=2):
                 gram[q, rows, :, r, others].addcmul_(
                     ahead[a, :, None, c, :, None],
                     behind[b, :, :, d],
@@ -206,20 +206,22 @@ class Jacobian:
                 )
 
 
-def _sensitivities(stack: SirenStack, numbers: Numbers, evaluation: Evaluation) -> list[Tensor]:
+def _sensitivities(
+    stack: SirenStack, observed: Observations, evaluation: Evaluation
+) -> list[Tensor]:
     """Return the jets (C, n, k, fan_out) of the known outputs' derivatives by layers' sums."""
     layers = stack.layers(evaluation.parameters)
     n_outputs = stack.architecture.n_outputs
-    last = numbers.coordinates.new_zeros(*numbers.coordinates.shape[:2], n_outputs, n_outputs)
+    last = observed.coordinates.new_zeros(*observed.coordinates.shape[:2], n_outputs, n_outputs)
     last[0].diagonal(dim1=1, dim2=2).fill_(1)
-    last = last[:, :, numbers.outputs]
+    last = last[:, :, observed.outputs]
     if stack.architecture.is_sine(-1):
-        last = numbers.algebra.multiply(last, evaluation.cosines[-1][:, :, None])
+        last = observed.algebra.multiply(last, evaluation.cosines[-1][:, :, None])
     sensitivities = [last]
     for index in range(len(layers) - 1, 0, -1):
         (weight, _), cosine = layers[index], evaluation.cosines[index - 1]
         behind = sensitivities[0] @ weight[0].T
-        sensitivities.insert(0, numbers.algebra.multiply(behind, cosine[:, :, None]))
+        sensitivities.insert(0, observed.algebra.multiply(behind, cosine[:, :, None]))
     return sensitivities
 
 

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from skinr.damped_steps import DampedSteps
 from skinr.evidence import N_BELOW_FUNCTION, NOISES, TINY, Explanation
-from skinr.jacobian import Numbers, evaluate_network
+from skinr.jacobian import Observations, evaluate_network
 from skinr.jet_rows import JetRows
+from skinr.levenberg_marquardt import LevenbergMarquardt
 from skinr.network import SirenStack
 from skinr.training import History
 
@@ -107,7 +107,7 @@ class Promise(NamedTuple):
 
 
 class LeastSquaresFit:
-    r"""One network on its way to the rows of a small table, by :class:`DampedSteps`.
+    r"""One network on its way to the rows of a small table, by :class:`LevenbergMarquardt`.
 
     Weights have the prior :math:`N(w_0, \sigma_w^2)` around their initial values :math:`w_0`, and
     targets the noise :math:`N(0, \sigma^2 / \text{weight})`, so that the noise of the steps is
@@ -168,11 +168,11 @@ class LeastSquaresFit:
         self.evidence = self.merit = -inf
         self.losses = list(earlier_losses)
         self._n_earlier = len(self.losses)
-        self._numbers = Numbers(rows)
-        self.power = self._numbers.power
+        self._observations = Observations(rows)
+        self.power = self._observations.power
         self._found = found
         self._close_enough = 0.0 if found is None else found.close_enough
-        self._steps = DampedSteps(stack, self._numbers, anchor)
+        self._steps = LevenbergMarquardt(stack, self._observations, anchor)
         if found is not None:
             self._steps.noise = found.noise * self._steps.model.scale
         self._reviews: list[float] = []
@@ -195,7 +195,7 @@ class LeastSquaresFit:
         if self._is_stuck or self.loss <= max(INVISIBLE * self.power, self._close_enough):
             return True
         recent = self._reviews[-PATIENCE - 1 :]
-        least = LEAST_GAIN * max(1.0, len(self._numbers) / MANY_NUMBERS)
+        least = LEAST_GAIN * max(1.0, len(self._observations) / MANY_NUMBERS)
         least /= max(1.0, self._expected_gain)
         return len(recent) > PATIENCE and recent[0] - min(recent[1:]) < least
 
@@ -232,12 +232,12 @@ class LeastSquaresFit:
 
     def noise_of(self, n_numbers: int) -> float:
         """Return the c that as many numbers of the same table are expected to have."""
-        return self._steps.noise * float((len(self._numbers) / n_numbers) ** POWER_OF_NOISE)
+        return self._steps.noise * float((len(self._observations) / n_numbers) ** POWER_OF_NOISE)
 
     @property
     def findings(self) -> Findings:
         """What this fit has found out, as of the last :meth:`review`."""
-        close_enough = (CLOSE_ENOUGH * self._explain().error_of_unseen()) ** 2
+        close_enough = (CLOSE_ENOUGH * self._explain().leave_one_out_error()) ** 2
         return Findings(self._steps.noise / self._steps.model.scale, close_enough)
 
     @property
@@ -247,10 +247,10 @@ class LeastSquaresFit:
 
     def noise_of_outputs(self) -> Tensor:
         """Return the standard deviation (p,) of the noise of each output, at weight 1."""
-        n_known = len(self._numbers.outputs)
-        noise = self._explain().noise_of_outputs(self._numbers.known % n_known, n_known)
+        n_known = len(self._observations.outputs)
+        noise = self._explain().noise_of_outputs(self._observations.known % n_known, n_known)
         n_outputs = self.stack.architecture.n_outputs
-        return noise.new_zeros(n_outputs).index_copy_(0, self._numbers.outputs, noise)
+        return noise.new_zeros(n_outputs).index_copy_(0, self._observations.outputs, noise)
 
     def expect_noise(self) -> None:
         """Take the largest noise that is hardly less probable than the one that was found."""
@@ -275,14 +275,14 @@ class LeastSquaresFit:
 
     def missed(self, rows: JetRows) -> Tensor:
         """Return the squared residuals (m,) of rows, over the mean square of their targets."""
-        numbers = Numbers(rows)
-        residual = evaluate_network(self.stack, numbers, self.stack.parameters).residual
-        return residual.square() / max(numbers.power, TINY)
+        observed = Observations(rows)
+        residual = evaluate_network(self.stack, observed, self.stack.parameters).residual
+        return residual.square() / max(observed.power, TINY)
 
     @property
     def n_numbers(self) -> int:
         """Number of known targets."""
-        return len(self._numbers)
+        return len(self._observations)
 
     @property
     def misfit(self) -> float:
@@ -290,9 +290,9 @@ class LeastSquaresFit:
         return self.loss / max(self.power, TINY)
 
     @property
-    def misfit_of_unseen(self) -> float:
+    def leave_one_out_misfit(self) -> float:
         """What that is expected to be of a number that all others predict."""
-        return self._explain().error_of_unseen() ** 2 / max(self.power, TINY)
+        return self._explain().leave_one_out_error() ** 2 / max(self.power, TINY)
 
     def review(self) -> None:
         """Take the noise that has been found, or that of the largest evidence, as of now."""
@@ -306,10 +306,10 @@ class LeastSquaresFit:
         self._expected_gain = objective - log(max(explanation.least_objective, TINY))
         self._reviews.append(objective)
         if self._found is None:
-            error_of_unseen = explanation.error_of_unseen()
+            leave_one_out_error = explanation.leave_one_out_error()
             if is_first:
-                self._promise = self._promised(error_of_unseen)
-            self._judge(error_of_unseen)
+                self._promise = self._promised(leave_one_out_error)
+            self._judge(leave_one_out_error)
 
     def _choose_noise(self) -> float:
         """Return the noise over the scale, and set the evidence that goes with it."""
@@ -323,24 +323,24 @@ class LeastSquaresFit:
     def _explain(self) -> Explanation:
         return self._steps.model.explain(self._steps.noise)
 
-    def _judge(self, error_of_unseen: float) -> None:
+    def _judge(self, leave_one_out_error: float) -> None:
         """Set the merit, and what is close enough."""
         if self.loss < CLOSE_ENOUGH**2 * self.power:
-            self._close_enough = (CLOSE_ENOUGH * error_of_unseen) ** 2
-        plain = min(error_of_unseen, PLAIN_ERROR * sqrt(self.power))
+            self._close_enough = (CLOSE_ENOUGH * leave_one_out_error) ** 2
+        plain = min(leave_one_out_error, PLAIN_ERROR * sqrt(self.power))
         self.merit = self.evidence - log(max(plain, TINY)) / 2
-        self.merit -= abs(log(self.stack.omega_0[0] / LIKELIEST)) / len(self._numbers)
+        self.merit -= abs(log(self.stack.omega_0[0] / LIKELIEST)) / len(self._observations)
         if self.has_converged and not self._has_arrived:
             self.merit -= self._expected_gain / 2
         self.merits.append(self.merit)
 
-    def _promised(self, error_of_unseen: float) -> Promise:
+    def _promised(self, leave_one_out_error: float) -> Promise:
         """Return what this network says of the table, as of now."""
         over_noise = self.evidence + log(max(self.power, TINY)) / 2
-        if over_noise * len(self._numbers) < PLAIN_FUNCTION:
+        if over_noise * len(self._observations) < PLAIN_FUNCTION:
             return Promise()
         n_noises = max(N_BELOW_FUNCTION, 1 + (self._noise_index or 0))
-        return Promise(True, n_noises, (self.power + error_of_unseen**2) / 2)
+        return Promise(True, n_noises, (self.power + leave_one_out_error**2) / 2)
 
     @property
     def n_steps(self) -> int:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from skinr.cuda_graphs import capture
 from skinr.jet_rows import JetRows
 from skinr.jets import QuadraticForm, evaluate_jets, make_jet_pass
 from skinr.network import SirenStack
 from skinr.passes import StackPass, evaluate
-from skinr.recording import record
 from skinr.rows import TrainingRows
 from skinr.stored_rows import Rows
 
@@ -137,8 +137,8 @@ class Objective:
         if batch.n_rows != self._batch_size:
             self._batch_size = batch.n_rows
             self._allocate(batch.n_rows)
-            self._recording = record(self._data_loss, batch)
-        losses, gradient = (self._recording or self._data_loss)(batch)
+            self._captured = capture(self._data_loss, batch)
+        losses, gradient = (self._captured or self._data_loss)(batch)
         if self._decay is None:
             return losses, gradient
         gradient.addcmul_(self._decay, self._penalised())

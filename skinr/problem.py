@@ -15,10 +15,10 @@ from skinr.choices import (
     choose_batch_size,
     choose_frequencies,
     choose_solver,
+    epochs_over_pixels,
     may_begin_with_few,
     peak_rate,
     term_weights,
-    visits_to_pixels,
 )
 from skinr.first_networks import draw_networks, take_up
 from skinr.losses import Objective
@@ -214,15 +214,15 @@ def _plan(regressor: SirenRegressor, survey: Survey, *, continued: bool, is_piec
 def _pose(regressor: SirenRegressor, survey: Survey, units: Units, plan: Plan) -> Problem:
     """Draw the networks, and say what they are fitted to."""
     table, layout = survey.table, survey.layout
-    n_visits = visits_to_pixels(regressor, survey, plan.solver)
+    n_epochs = epochs_over_pixels(regressor, survey, plan.solver)
     generators = _generators(plan)
     if plan.continued:
         stack = take_up(regressor, layout, plan.solver)
     else:
-        stack = draw_networks(regressor, survey, generators, plan.solver, n_visits)
+        stack = draw_networks(regressor, survey, generators, plan.solver, n_epochs)
     candidates = None
     if plan.begins_with_few:
-        candidates = draw_networks(regressor, survey, _generators(plan), "lm", n_visits)
+        candidates = draw_networks(regressor, survey, _generators(plan), "lm", n_epochs)
     training, validation = table, None
     if regressor.early_stopping and not plan.is_piece:
         training, validation = hold_out(regressor, table, plan.split_seed)
@@ -249,7 +249,7 @@ def _pose(regressor: SirenRegressor, survey: Survey, units: Units, plan: Plan) -
         rows=rows,
         held_out=held_out,
         unseen=unseen,
-        rate=peak_rate(regressor, stack, layout, plan.solver, n_visits=n_visits),
+        rate=peak_rate(regressor, stack, layout, plan.solver, n_epochs=n_epochs),
         batch_size=choose_batch_size(regressor, len(training.X)),
         generators=generators,
     )

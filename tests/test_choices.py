@@ -163,7 +163,7 @@ def test_the_learning_rate_suits_solver_network_and_length(surface, options, rat
     ],
 )
 def test_pixels_that_are_seen_seldom_are_learned_faster(options, rate):
-    """At most 4e-3, and 0.3 over the visits to each, as far as that is stable."""
+    """At most 4e-3, and 0.3 over the epochs, as far as that is stable."""
     regressor = SirenRegressor(**{"hidden_layer_sizes": 8, "omega_0": 100.0, **options})
     X = positions(64, 64)
     assert prepare(regressor, X, texture(len(X)), continued=False).rate == pytest.approx(rate)

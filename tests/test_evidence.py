@@ -69,7 +69,7 @@ def test_the_error_of_unseen_is_that_of_models_without_each(seed, noise):
         weights = torch.linalg.solve(matrix[others][:, others], model.target[others])
         errors.append(target - matrix[k, others] @ weights)
     expected = torch.stack(errors).square().mean().sqrt().item()
-    assert model.explain(noise).error_of_unseen() == pytest.approx(expected, rel=1e-6)
+    assert model.explain(noise).leave_one_out_error() == pytest.approx(expected, rel=1e-6)
 
 
 @given(SEEDS, NOISE)
@@ -100,7 +100,7 @@ def test_a_singular_matrix_is_solved_with_as_much_more_noise_as_it_takes():
     model = LinearModel(torch.ones(5, 5, dtype=torch.float64), torch.ones(5, dtype=torch.float64))
     assert model.factor(0.0) is None
     assert model.evidence(0.0) == -np.inf
-    assert np.isfinite(model.explain(1e-20).error_of_unseen())
+    assert np.isfinite(model.explain(1e-20).leave_one_out_error())
 
 
 def test_no_variance_to_explain_is_no_error():

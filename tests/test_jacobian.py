@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from test_jets import autograd_jets
 
 import skinr.jacobian
-from skinr.jacobian import Jacobian, Numbers, evaluate_network
+from skinr.jacobian import Jacobian, Observations, evaluate_network
 from skinr.jet_rows import JetRows
 from skinr.network import Architecture, SirenStack
 
@@ -57,8 +57,8 @@ def dense_jacobian(stack, rows):
 
 
 def jacobian_of(stack, rows):
-    numbers = Numbers(rows)
-    return Jacobian(stack, numbers, evaluate_network(stack, numbers, stack.parameters))
+    observed = Observations(rows)
+    return Jacobian(stack, observed, evaluate_network(stack, observed, stack.parameters))
 
 
 @given(problems(), st.sampled_from([2, 5, 384]))
@@ -84,7 +84,7 @@ def test_products_are_those_with_the_dense_jacobian(problem):
 @given(problems())
 def test_residuals_are_of_known_targets_and_weighted(problem):
     stack, rows = problem
-    residual = evaluate_network(stack, Numbers(rows), stack.parameters).residual
+    residual = evaluate_network(stack, Observations(rows), stack.parameters).residual
     jets = autograd_jets(stack, stack.parameters, rows.coordinates[None], rows.operators)[0]
     errors = (rows.targets - jets[: len(rows.targets)]) * rows.root_weight
     torch.testing.assert_close(residual, errors[rows.root_weight > 0].detach())

@@ -68,9 +68,9 @@ def short_fit(X, y, random_state, n_epochs):
     return after_visits(n_epochs * VISITS_PER_EPOCH // 10, X, y, random_state)
 
 
-def after_visits(n_visits, X, y, random_state):
+def after_visits(n_epochs, X, y, random_state):
     """Run this package until it has seen so many pixels."""
-    max_iter = -(-n_visits // SOME_ROWS)
+    max_iter = -(-n_epochs // SOME_ROWS)
     model = SirenRegressor(max_iter=max_iter, batch_size=SOME_ROWS, random_state=random_state)
     return model.fit(X, y).predict(X), model.n_iter_
 

@@ -1,4 +1,4 @@
-"""Functions of a batch, recorded on a GPU: started as a whole, not kernel by kernel."""
+"""Functions of a batch as CUDA graphs: started as a whole, not kernel by kernel."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import Tensor
 
 from skinr.rows import TrainingRows
 
-_RECORDING = Lock()
-"""A process records one function at a time."""
+_CAPTURING = Lock()
+"""A process captures one function at a time."""
 
 Result = TypeVar("Result")
 
 
-def record(
+def capture(
     function: Callable[[TrainingRows], Result], batch: TrainingRows
 ) -> Callable[[TrainingRows], Result] | None:
-    """Record what a function does, on a GPU: elsewhere there is nothing to gain.
+    """Capture what a function does as a CUDA graph; elsewhere there is nothing to gain.
 
     A small update is a hundred kernels, each of which takes less time than to start it.
 
@@ -33,7 +33,7 @@ def record(
 
     Returns
     -------
-    recording : callable or None
+    captured : callable or None
         Does the same to batches of this shape; its results are buffers, overwritten by the next
         call. It does not refer to `function`.
     """
@@ -42,7 +42,7 @@ def record(
         return None
     copies: dict[str, Any] = {name: part.clone() for name, part in _tensors(batch).items()}
     inputs = batch._replace(**copies)
-    with _RECORDING, torch.cuda.device(device):
+    with _CAPTURING, torch.cuda.device(device):
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):

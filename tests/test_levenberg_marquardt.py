@@ -3,16 +3,16 @@ import torch
 from hypothesis import event, given
 from test_jacobian import dense_jacobian, problems
 
-from skinr.damped_steps import DampedSteps
 from skinr.evidence import NOISES
-from skinr.jacobian import Numbers
+from skinr.jacobian import Observations
+from skinr.levenberg_marquardt import LevenbergMarquardt
 
 pytestmark = pytest.mark.slow
 
 
 def steps_of(stack, rows, anchor=None):
     """Return steps under the noise that makes the targets most probable."""
-    steps = DampedSteps(stack, Numbers(rows), anchor)
+    steps = LevenbergMarquardt(stack, Observations(rows), anchor)
     index, _ = steps.model.most_probable_noise(None, len(NOISES))
     steps.noise = NOISES[index] * steps.model.scale
     return steps

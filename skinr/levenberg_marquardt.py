@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from skinr.evidence import NOISES, TINY, LinearModel
-from skinr.jacobian import Evaluation, Jacobian, Numbers, evaluate_network
+from skinr.jacobian import Evaluation, Jacobian, Observations, evaluate_network
 from skinr.network import SirenStack
 
 FIRST_DAMPING = 1e-2
@@ -25,7 +25,7 @@ MAX_ATTEMPTS = 10
 """Rises of the damping in search of a step that helps."""
 
 
-class DampedSteps:
+class LevenbergMarquardt:
     r"""A network that moves, step by step, to where it suits the rows.
 
     With m residuals r of the Jacobian J, initial weights :math:`w_0` and the noise c, steps lower
@@ -39,7 +39,7 @@ class DampedSteps:
     ----------
     stack : SirenStack
         Of one network, in float64 on the CPU; updated in place.
-    numbers : Numbers
+    observed : Observations
         What it is fitted to.
     anchor : Tensor of shape (1, n_parameters), optional
         The initial weights, where the stack has others.
@@ -63,9 +63,11 @@ class DampedSteps:
        least-squares minimization. 2012. arXiv:1201.5885.
     """
 
-    def __init__(self, stack: SirenStack, numbers: Numbers, anchor: Tensor | None = None) -> None:
+    def __init__(
+        self, stack: SirenStack, observed: Observations, anchor: Tensor | None = None
+    ) -> None:
         self._stack = stack
-        self._numbers = numbers
+        self._observations = observed
         self.anchor = stack.parameters.clone() if anchor is None else anchor
         self._accept(self._evaluate(stack.parameters.clone()))
         self.noise = 0.0
@@ -98,13 +100,13 @@ class DampedSteps:
         return self._objective(self.at)
 
     def _evaluate(self, parameters: Tensor) -> Evaluation:
-        return evaluate_network(self._stack, self._numbers, parameters)
+        return evaluate_network(self._stack, self._observations, parameters)
 
     def _accept(self, evaluation: Evaluation) -> None:
         """Go there, and set what the linearised model is there."""
         self.at = evaluation
         self._stack.parameters.copy_(evaluation.parameters)
-        self._jacobian = Jacobian(self._stack, self._numbers, evaluation)
+        self._jacobian = Jacobian(self._stack, self._observations, evaluation)
         self._explained = self._jacobian.times(evaluation.parameters - self.anchor)
         target = evaluation.residual + self._explained
         self.model = LinearModel(self._jacobian.gram(), target)
