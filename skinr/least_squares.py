@@ -234,15 +234,13 @@ class LeastSquaresFit:
         """Return the c that as many numbers of the same table are expected to have."""
         return self._steps.noise * float((len(self._observations) / n_numbers) ** POWER_OF_NOISE)
 
-    @property
     def findings(self) -> Findings:
-        """What this fit has found out, as of the last :meth:`review`."""
+        """Return what this fit has found out, as of the last :meth:`review`."""
         close_enough = (CLOSE_ENOUGH * self._explain().leave_one_out_error()) ** 2
         return Findings(self._steps.noise / self._steps.model.scale, close_enough)
 
-    @property
     def prior_variance(self) -> float:
-        """Mean variance that the prior gives the values, as of the last :meth:`review`."""
+        """Return the mean prior variance of the values, as of the last :meth:`review`."""
         return self._explain().variance * self._steps.model.scale
 
     def noise_of_outputs(self) -> Tensor:
@@ -289,9 +287,8 @@ class LeastSquaresFit:
         """The mean of what is missed of its own rows."""
         return self.loss / max(self.power, TINY)
 
-    @property
     def leave_one_out_misfit(self) -> float:
-        """What that is expected to be of a number that all others predict."""
+        """Return what `misfit` is expected to be of a target that all others predict."""
         return self._explain().leave_one_out_error() ** 2 / max(self.power, TINY)
 
     def review(self) -> None:

@@ -112,7 +112,7 @@ def prefer_lower(
         return choice
     if len(few.coordinates) <= trials.most_rows:
         return trials.search(choice, len(few.coordinates))
-    if not _is_lost(choice.fit, choice.fit.leave_one_out_misfit):
+    if not _is_lost(choice.fit, choice.fit.leave_one_out_misfit()):
         return choice
     seen, unseen = rows.parted(trials.most_rows)
     first = trials.fit(choice.chosen, choice, seen)

@@ -36,7 +36,7 @@ def resize_members(
 
     Or as the targets, where these are smaller. Parameters are those of :func:`fit_members`.
     """
-    variance = first.prior_variance
+    variance = first.prior_variance()
     for start, rows in zip(starts, tables, strict=True):
         expected = rows.targets[0].square().mean(dim=0).clamp_max(variance)
         present = evaluate(start, rows.coordinates[None])[0].square().mean(dim=0)
@@ -70,7 +70,7 @@ def fit_members(
     fits : list of LeastSquaresFit
         Those that were done where the others were interrupted.
     """
-    found = first.findings
+    found = first.findings()
 
     def fit(task: tuple[SirenStack | None, JetRows]) -> LeastSquaresFit | None:
         return None if descent.is_interrupted() else _fit_member(*task, first, found, descent)
