@@ -127,9 +127,9 @@ def test_a_state_goes_on_where_it_ended():
 @pytest.fixture(scope="module")
 def picture():
     draw = np.random.default_rng(0)
-    X = np.stack(np.meshgrid(np.linspace(-1, 1, 64), np.linspace(-1, 1, 64)), -1).reshape(-1, 2)
-    spectrum = np.fft.rfft2(draw.standard_normal((64, 64)))
-    frequency = np.hypot(np.fft.fftfreq(64)[:, None], np.fft.rfftfreq(64)) + 1 / 64
+    X = np.stack(np.meshgrid(np.linspace(-1, 1, 32), np.linspace(-1, 1, 32)), -1).reshape(-1, 2)
+    spectrum = np.fft.rfft2(draw.standard_normal((32, 32)))
+    frequency = np.hypot(np.fft.fftfreq(32)[:, None], np.fft.rfftfreq(32)) + 1 / 32
     return X, np.fft.irfft2(spectrum / frequency).ravel()
 
 

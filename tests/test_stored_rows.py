@@ -149,7 +149,7 @@ assert np.isfinite(model.predict(table[:10, :2])).all()
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems don't limit memory so")
-def test_four_times_the_rows_that_memory_allows_are_fitted_from_a_file(tmp_path):
+def test_ten_times_as_many_rows_as_fit_are_fitted_from_a_file(tmp_path):
     n_rows = 2_400_000
     path = tmp_path / "table.npy"
     file = np.lib.format.open_memmap(path, "w+", np.float32, (4 * n_rows, 3))
