@@ -149,3 +149,16 @@ def test_a_warm_start_that_has_nothing_to_do():
     model = SirenRegressor((32, 32), warm_start=True, random_state=0).fit(X, y).fit(X, y)
     assert model.n_iter_ == 1
     assert model.best_loss_ < 1e-9
+
+
+def test_the_penalty_is_for_mini_batches():
+    X, y = rows_of("pole", 50)
+    model = SirenRegressor((8, 8), solver="lm", max_iter=20, random_state=0)
+    expected = model.fit(X, y).predict(X)
+    np.testing.assert_array_equal(model.set_params(alpha=0.1).fit(X, y).predict(X), expected)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_ordinary_table_is_fitted_without_a_warning():
+    X, y = rows_of("two sines", 60, noise=0.1)
+    SirenRegressor(random_state=0).fit(X, y).predict(X)
