@@ -1,9 +1,8 @@
 """Tables of many columns: `SirenRegressor()` beside the regressors that people take for them.
 
-scikit-learn's diabetes data, and the three problems of Friedman (1991) as it draws them, with as
-much noise as he did: a third of the values' deviation. The first of them has 5 columns of no
-effect. R² of rows that are held out, in five folds, anew for every random state; regressors take
-turns in random order.
+scikit-learn's diabetes data, and the three problems of Friedman (1991) as it draws them, with his
+noise. The first of them has 5 columns of no effect. R² of rows that are held out, in five folds,
+anew for every random state; regressors take turns in random order.
 """
 
 import argparse
