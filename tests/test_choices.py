@@ -4,8 +4,15 @@ import torch
 
 import skinr.choices
 import skinr.picture_rows
+import skinr.relevance
 from skinr import SirenRegressor
 from skinr.problem import prepare
+
+
+@pytest.fixture(autouse=True)
+def _few_rows_are_looked_at(monkeypatch):
+    """For the sake of time."""
+    monkeypatch.setattr(skinr.relevance, "MOST_ROWS", 100)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import skinr.choices
 import skinr.few_rows
+import skinr.relevance
 import skinr.training
 from skinr import SirenRegressor
 from skinr.few_rows import leftover
@@ -26,6 +27,7 @@ FEW = 400
 def _few_numbers(monkeypatch):
     """Fewer than it takes by default, for the sake of time."""
     monkeypatch.setattr(skinr.few_rows, "SECOND_NUMBERS", FEW)
+    monkeypatch.setattr(skinr.relevance, "MOST_ROWS", 100)
 
 
 @pytest.fixture
@@ -110,10 +112,10 @@ def test_ensembles_do_not_memorise_noise_either():
 
 
 @pytest.mark.parametrize("ensemble", [{}, {"n_estimators": 2, "early_stopping": True}])
-def test_units_weights_and_outputs(ensemble):
+def test_units_weights_and_outputs(few_updates, ensemble):
     X, y = table(smooth, noise=0.3)
     y = np.column_stack([1e6 * y, y - 1e3])
-    model = SirenRegressor(**OPTIONS, **ensemble)
+    model = SirenRegressor(**few_updates, **ensemble).set_params(max_iter=300)
     model.fit(1e-5 * X, y, sample_weight=np.full(len(X), 3.0))
     truth = np.column_stack([1e6 * smooth(X), smooth(X) - 1e3])
     assert model.score(1e-5 * X, truth) > 0.95

@@ -61,7 +61,7 @@ def test_scikit_learns_checks(estimator, check):
             batch_size=32,
             first_layer_init="lecture",
             hidden_omega_0=10.0,
-            max_iter=300,
+            max_iter=200,
         ),
         small(
             loss="huber",
@@ -70,7 +70,7 @@ def test_scikit_learns_checks(estimator, check):
             early_stopping=True,
             n_estimators=2,
             omega_0=2.0,
-            max_iter=300,
+            max_iter=200,
         ),
         small(
             solver="soap",
@@ -78,7 +78,7 @@ def test_scikit_learns_checks(estimator, check):
             normalize_X=False,
             normalize_y=False,
             learning_rate="constant",
-            max_iter=300,
+            max_iter=200,
         ),
     ]
 )
