@@ -89,7 +89,7 @@ def test_scikit_learns_checks(estimator, check):
 @parametrize_with_checks(
     [
         SirenSearchCV(
-            make_pipeline(StandardScaler(), small(max_iter=60)),
+            make_pipeline(StandardScaler(), small(omega_0=5.0)),
             {"sirenregressor__alpha": [0.0, 1e-5]},
             cv=2,
             racing=True,
