@@ -16,6 +16,7 @@ from skinr.choices import (
     choose_frequencies,
     choose_solver,
     epochs_over_pixels,
+    goes_by_values,
     may_begin_with_few,
     peak_rate,
     term_weights,
@@ -27,7 +28,7 @@ from skinr.robust import without_outliers
 from skinr.rows import Table, TrainingRows
 from skinr.scaling import AffineMap, Units
 from skinr.splits import hold_out, leave_out, training_rows
-from skinr.stored_rows import Rows, is_copied
+from skinr.stored_rows import Rows
 from skinr.targets import Layout, jet_problem, units_of_derivatives, with_implied_values
 from skinr.validation import validate_rows
 
@@ -192,8 +193,9 @@ def with_values(regressor: SirenRegressor, problem: Problem, values: NDArray[Any
 
 def _without_outliers(regressor: SirenRegressor, table: Table, layout: Layout) -> Table:
     """Return a table that shows what is to be fitted: outliers hide how fast values change."""
-    is_robust = regressor.loss == "huber" and not layout.has_derivatives
-    return without_outliers(table) if is_robust and is_copied(table) else table
+    if regressor.loss != "huber" or layout.has_derivatives:
+        return table
+    return without_outliers(table) if goes_by_values(regressor, table) else table
 
 
 def _plan(regressor: SirenRegressor, survey: Survey, *, continued: bool, is_piece: bool) -> Plan:
