@@ -92,24 +92,23 @@ def _most_probable(evidence: Callable[[Lengths], float], n_features: int) -> Arr
     alone = [
         tuple(k if j == feature else longest for j in range(n_features))
         for feature in range(n_features)
-        for k in range(longest)
+        for k in range(0, longest, LARGEST_STEP)
     ]
     best, found = max([equal, *alone], key=evidence), None
     while best != found:
         found = best
-        best = max([found, *_near(found)], key=evidence)
+        for feature in range(n_features):
+            best = max([best, *_near(best, feature)], key=evidence)
     is_plain = evidence(found) > evidence(equal) + PLAIN_GAIN
     return np.array([LENGTHS[k] for k in (found if is_plain else equal)])
 
 
-def _near(lengths: Lengths) -> list[Lengths]:
-    """Return those of which one length is another."""
-    steps = [step for step in range(-LARGEST_STEP, LARGEST_STEP + 1) if step]
+def _near(lengths: Lengths, feature: int) -> list[Lengths]:
+    """Return those of which the length of one feature is another."""
+    first, last = lengths[feature] - LARGEST_STEP, lengths[feature] + LARGEST_STEP
     return [
-        (*lengths[:j], k + step, *lengths[j + 1 :])
-        for j, k in enumerate(lengths)
-        for step in steps
-        if 0 <= k + step < len(LENGTHS)
+        (*lengths[:feature], k, *lengths[feature + 1 :])
+        for k in range(max(0, first), min(last, len(LENGTHS) - 1) + 1)
     ]
 
 
