@@ -254,11 +254,12 @@ def _suits_soap(regressor: SirenRegressor, survey: Survey) -> bool:
 
 def goes_by_values(regressor: SirenRegressor, table: Table) -> bool:
     """Return whether how fast values change may decide on a fit to them."""
-    if len(table.X) <= MOST_NUMBERS_FOR_LM or table.X.shape[1] == 1:
-        return is_copied(table)
-    takes_its_time = regressor.max_iter >= FEWEST_UPDATES_FOR_SOAP
-    may_begin = regressor.solver == "auto" and takes_its_time and not is_on_grid(table.X)
-    return is_copied(table) and may_begin
+    n_rows, n_features = table.X.shape
+    if regressor.solver == "lm" or n_rows <= MOST_NUMBERS_FOR_LM:
+        return True
+    is_for_soap = regressor.solver == "auto" and regressor.max_iter >= FEWEST_UPDATES_FOR_SOAP
+    may_begin = is_for_soap and not is_on_grid(table.X)
+    return is_copied(table) and (n_features == 1 or may_begin)
 
 
 def may_begin_with_few(regressor: SirenRegressor, survey: Survey, solver: str) -> bool:

@@ -24,7 +24,7 @@ from skinr.choices import (
 from skinr.first_networks import draw_networks, take_up
 from skinr.losses import Objective
 from skinr.network import SirenStack
-from skinr.robust import without_outliers
+from skinr.robust import clipped_residuals, local_medians
 from skinr.rows import Table, TrainingRows
 from skinr.scaling import AffineMap, Units
 from skinr.splits import hold_out, leave_out, training_rows
@@ -100,6 +100,8 @@ class Problem(NamedTuple):
         The most rows of an update.
     generators : list of torch.Generator
         Of each member: draws the order of the rows.
+    medians : ndarray of shape (n_rows, n_outputs) or None
+        Those of neighbours, which outliers are drawn to at first.
     """
 
     plan: Plan
@@ -115,6 +117,7 @@ class Problem(NamedTuple):
     rate: float
     batch_size: int
     generators: list[torch.Generator]
+    medians: NDArray[Any] | None = None
 
     @property
     def stack(self) -> SirenStack:
@@ -167,10 +170,12 @@ def prepare(
     )
     if layout.has_derivatives and not is_piece:
         table, layout = with_implied_values(table, layout)
+    medians = None
     if is_piece:
         survey = Survey(table, layout) if continued else Survey.of_piece(regressor, table, layout)
     else:
-        survey = Survey.of(regressor, _without_outliers(regressor, table, layout), layout)
+        medians = _medians(regressor, table, layout)
+        survey = Survey.of(regressor, _without_outliers(table, medians), layout)
     plan = _plan(regressor, survey, continued=continued, is_piece=is_piece)
     if not plan.takes_rounds:
         survey = survey._replace(table=table)
@@ -179,7 +184,7 @@ def prepare(
     units = units._replace(single_target=layout.single_target, y_dtype=y_dtype)
     if continued:
         _warn_of_constants(units, layout.values_of(table))
-    return _pose(regressor, survey, units, plan)._replace(table=table)
+    return _pose(regressor, survey, units, plan)._replace(table=table, medians=medians)
 
 
 def with_values(regressor: SirenRegressor, problem: Problem, values: NDArray[Any]) -> Problem:
@@ -191,11 +196,17 @@ def with_values(regressor: SirenRegressor, problem: Problem, values: NDArray[Any
     return _pose(regressor, survey, units, problem.plan)._replace(table=problem.table)
 
 
-def _without_outliers(regressor: SirenRegressor, table: Table, layout: Layout) -> Table:
+def _medians(regressor: SirenRegressor, table: Table, layout: Layout) -> NDArray[Any] | None:
+    """Return what is expected of each row before a robust fit, where the fit is to go by values."""
+    is_robust = regressor.loss == "huber" and not layout.has_derivatives
+    return local_medians(table) if is_robust and goes_by_values(regressor, table) else None
+
+
+def _without_outliers(table: Table, medians: NDArray[Any] | None) -> Table:
     """Return a table that shows what is to be fitted: outliers hide how fast values change."""
-    if regressor.loss != "huber" or layout.has_derivatives:
+    if medians is None:
         return table
-    return without_outliers(table) if goes_by_values(regressor, table) else table
+    return table._replace(y=medians + clipped_residuals(table, medians))
 
 
 def _plan(regressor: SirenRegressor, survey: Survey, *, continued: bool, is_piece: bool) -> Plan:
@@ -234,9 +245,10 @@ def _pose(regressor: SirenRegressor, survey: Survey, units: Units, plan: Plan) -
     if plan.solver == "lm" or len(generators) == 1:
         rows, unseen = training_rows(training, layout, units, scaling, like), None
     else:
-        members = len(generators), plan.split_seed
         rows = TrainingRows.from_table(training, units.X, scaling, like)
-        rows, unseen = leave_out(rows, training, validation, layout, units, *members)
+        rows, unseen = leave_out(
+            rows, training, validation, layout, units, len(generators), plan.split_seed
+        )
     held_out = None
     if validation is not None:
         held_out = TrainingRows.from_table(validation, units.X, scaling, like).without_implied()

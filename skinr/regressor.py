@@ -234,7 +234,8 @@ class SirenRegressor(
         integer gives the same bits on one machine with one number of threads.
 
     verbose : bool, default=False
-        Whether to show a progress bar (tqdm) on a terminal or in a notebook.
+        Whether to show a progress bar (tqdm) on a terminal or in a notebook: updates and time left,
+        or the steps of all networks of "lm", whose number nobody knows before.
 
     Attributes
     ----------

@@ -48,12 +48,6 @@ def local_medians(table: Table) -> Array:
     return medians
 
 
-def without_outliers(table: Table) -> Table:
-    """Return a table of which outliers are near what their neighbours say."""
-    medians = local_medians(table)
-    return table._replace(y=medians + clipped_residuals(table, medians))
-
-
 def clipped_residuals(table: Table, expected: Array) -> Array:
     """Return the residuals of predictions, clipped to where Huber's loss turns linear."""
     residual, counts = (

@@ -34,7 +34,7 @@ from skinr.passes import evaluate
 from skinr.posterior import fit_posterior
 from skinr.problem import Problem, with_values
 from skinr.progress import progress_bar
-from skinr.robust import MOST_ROUNDS, clipped_residuals, has_settled, local_medians
+from skinr.robust import MOST_ROUNDS, clipped_residuals, has_settled
 from skinr.rows import to_tensor
 from skinr.scaling import CHUNK_SIZE, Units
 from skinr.targets import constant_from_rows
@@ -179,8 +179,8 @@ def _by_rounds(regressor: SirenRegressor, problem: Problem, monitor: Monitor) ->
 
     .. [1] Huber, Ronchetti. Robust Statistics. 2nd edition, Wiley, 2009.
     """
-    table, expected = problem.table, local_medians(problem.table)
-    solution = None
+    table, expected, solution = problem.table, problem.medians, None
+    assert expected is not None
     for _ in range(MOST_ROUNDS):
         clipped = clipped_residuals(table, expected)
         if solution:

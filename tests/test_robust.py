@@ -117,6 +117,13 @@ def test_predictions_are_of_the_dtype_of_the_values(dtype):
     assert model.predict(X).dtype == dtype
 
 
+def test_least_squares_of_a_table_that_they_would_not_be_chosen_for(monkeypatch):
+    monkeypatch.setattr(skinr.choices, "MOST_NUMBERS_FOR_LM", 10)
+    X, y = rows_of(60, 2)
+    model = SirenRegressor((16, 16), loss="huber", solver="lm", random_state=0)
+    assert model.fit(X, with_outliers(y, 10)).score(X, y) > 0.9
+
+
 @pytest.mark.parametrize("n_rows", [1, 2, 3])
 def test_fewer_rows_than_neighbours(n_rows):
     X, y = rows_of(n_rows)
