@@ -97,12 +97,15 @@ class Promise(NamedTuple):
         Whether the targets are plainly more probable than as noise.
     n_noises : int
         Of `NOISES`, which come into question from then on.
+    error : float
+        Mean square of what is missed of a target that all others predict; inf without a function.
     loss_of_noise : float
         Mean squared residual above which a fit has lost the function.
     """
 
     shows_function: bool = False
     n_noises: int = len(NOISES)
+    error: float = inf
     loss_of_noise: float = inf
 
 
@@ -221,6 +224,11 @@ class LeastSquaresFit:
         return self._promise.shows_function and not sees_noise, self.merit
 
     @property
+    def promised_error(self) -> float:
+        """The mean square of what it was to miss of unseen targets at its initial weights."""
+        return self._promise.error
+
+    @property
     def anchor(self) -> Tensor:
         """The initial weights, near which the prior holds those of the fit."""
         return self._steps.anchor
@@ -337,7 +345,8 @@ class LeastSquaresFit:
         if over_noise * len(self._observations) < PLAIN_FUNCTION:
             return Promise()
         n_noises = max(N_BELOW_FUNCTION, 1 + (self._noise_index or 0))
-        return Promise(True, n_noises, (self.power + leave_one_out_error**2) / 2)
+        error = leave_one_out_error**2
+        return Promise(True, n_noises, error, (self.power + error) / 2)
 
     @property
     def n_steps(self) -> int:

@@ -34,6 +34,9 @@ FALLEN_BEHIND = 0.25
 nats, what the best one was after half as many steps: on exact rows merits rise by several nats,
 those of low frequencies late."""
 
+LITTLE = 1e-3
+"""Share of the power of the targets that may be missed in any case."""
+
 MOST_FAILURES = 2
 """Networks in a row that are not better than the best one, after which no more are tried."""
 
@@ -130,7 +133,10 @@ def _choose(stack: SirenStack, rows: JetRows, descent: Descent) -> Choice:
     """Fit the network that is ahead when it is plain what it comes to, or a better one.
 
     Merits fall as a network leaves its initial weights, and others are ahead then. Those of lower
-    frequency are tried as long as they are better: they show late what they can do.
+    frequency are tried as long as they are better: they show late what they can do. In the end they
+    may be ahead that take fast ripples on a slow function for noise, whose merit does not fall: the
+    network that was to miss least of unseen targets is taken if the best one misses more of those
+    that it has seen.
     """
     fits, best = race(stack, rows, descent)
     while not (descent.ended_by or _is_plain(fits[best], descent.max_iter)):
@@ -148,4 +154,8 @@ def _choose(stack: SirenStack, rows: JetRows, descent: Descent) -> Choice:
             best, failures = k, 0
     if not descent.ended_by:
         descent.run(fits[best])
+        promising = min(fits, key=lambda k: fits[k].promised_error)
+        if fits[best].misfit > LITTLE and fits[best].loss > fits[promising].promised_error:
+            best = promising
+            descent.run(fits[best])
     return Choice(fits[best], best)

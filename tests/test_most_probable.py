@@ -128,6 +128,30 @@ def test_few_rows_a_period_suffice(rows_a_period, noise, highest):
     assert 1 - model.score(new, truth) < highest
 
 
+def trend_with_season(X):
+    return 1.5 * X[:, 0] + np.sin(8 * np.pi * X[:, 0]) / 2
+
+
+def bowl_with_ripples(X):
+    return 2 * (X**2).sum(axis=1) + 0.4 * np.cos(25 * X).sum(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("function", "X", "noise", "highest"),
+    [
+        (trend_with_season, np.linspace(-1, 1, 48)[:, None], 0.1, 0.04),
+        (bowl_with_ripples, np.random.default_rng(0).uniform(-1, 1, (400, 2)), 0.0, 0.14),
+    ],
+)
+def test_fast_ripples_on_a_slow_function_are_no_noise(function, X, noise, highest):
+    """To a network of low frequency they are, and leave 0.15 and 0.19."""
+    random = np.random.default_rng(1)
+    y = function(X) + noise * random.standard_normal(len(X))
+    new = random.uniform(-1, 1, (2000, X.shape[1]))
+    model = SirenRegressor((64, 64, 64), random_state=0).fit(X, y)
+    assert 1 - model.score(new, function(new)) < highest
+
+
 def test_larger_tables_are_begun_with_a_few_rows():
     rows = rows_of(700, noise=0.1)
     fit, _ = fit_most_probable(stack_of([3.0]), [rows], Descent(200, Interruption()))
