@@ -65,9 +65,11 @@ class SirenRegressor(
         - Where "lm" fits the rows, or a few of them first (see `solver`), networks of 0.0125 to 24
           compete (1 to 24 for derivatives), but none above 8 times what is taken elsewhere, and the
           evidence of the rows and their leave-one-out errors decide. For a single feature a sixth
-          of the edge of the spectrum joins them, if that is higher. If the winner fits its own rows
-          but misses something of held-out ones, lower frequencies are tried with a `hidden_omega_0`
-          of 0.5, and the error on held-out rows decides.
+          of the edge of the spectrum joins them, if that is higher. If the winner misses more of
+          its own rows than the initial weights of another were to miss of unseen ones, that one is
+          taken: what looked like noise are ripples. If the winner fits its own rows but misses
+          something of held-out ones, lower frequencies are tried with a `hidden_omega_0` of 0.5,
+          and the error on held-out rows decides.
         - Elsewhere it is (n_samples / 75) ** (1 / n_features) within [1.5, 30], of different rows
           and of features that vary and are not slow: about 30 for a photograph; or for a single
           feature a twelfth of the edge of the spectrum, if that is higher. Functions of several
@@ -85,7 +87,8 @@ class SirenRegressor(
     hidden_omega_0 : float or None, default=None
         Frequency factor of the other sine layers. It cancels in their initial weights, and
         multiplies the speed at which they learn. None takes `omega_0`, except where "auto" took
-        that from the edge of the spectrum (8, or 3 for "lm") or tried a lower one (0.5).
+        that from the edge of the spectrum (3, and up to 8 for mini-batches of over 3000 rows) or
+        tried a lower one (0.5).
 
     weight_scale : float or "auto", default="auto"
         Multiplies the initial weights of all layers but the last [2]_. Values up to 2 reach the

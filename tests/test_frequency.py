@@ -12,6 +12,7 @@ from skinr.frequency import (
     LOWEST,
     Frequencies,
     candidate_frequencies,
+    frequencies_for_batches,
     lower_frequencies,
     omega_0_from_density,
     spectral_edge,
@@ -146,6 +147,18 @@ def test_noise_of_scattered_rows_does_not_raise_the_edge(n_rows, random_state):
     noise = 1.6 * np.sqrt(1 / 2) * draw.normal(size=X.shape)
     edge = spectral_edge(X, np.sin(38 * X) + noise)
     assert edge == 0 or edge == pytest.approx(38, abs=3 * np.pi)
+
+
+@pytest.mark.parametrize(("n_rows", "hidden"), [(600, 3), (3000, 3), (12_000, 6), (50_000, 8)])
+def test_hidden_layers_learn_oscillations_of_few_rows_slowly(n_rows, hidden):
+    coordinates = np.linspace(-1, 1, n_rows)[:, None]
+    assert frequencies_for_batches(coordinates, edge=6000.0) == Frequencies(500, hidden)
+
+
+def test_what_does_not_oscillate_fast_has_one_frequency():
+    coordinates = np.linspace(-1, 1, 3000)[:, None]
+    first, hidden = frequencies_for_batches(coordinates, edge=100.0)
+    assert first == hidden == omega_0_from_density(coordinates)
 
 
 @pytest.mark.parametrize("unit", [1e-300, 1e300])
