@@ -155,7 +155,7 @@ def _choose(stack: SirenStack, rows: JetRows, descent: Descent) -> Choice:
     if not descent.ended_by:
         descent.run(fits[best])
         promising = min(fits, key=lambda k: fits[k].promised_error)
-        if fits[best].misfit > LITTLE and fits[best].loss > fits[promising].promised_error:
+        misses_more = fits[best].loss > fits[promising].promised_error
+        if fits[best].misfit > LITTLE and misses_more and descent.run(fits[promising]):
             best = promising
-            descent.run(fits[best])
     return Choice(fits[best], best)

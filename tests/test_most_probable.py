@@ -1,4 +1,5 @@
 import signal
+from math import inf
 
 import numpy as np
 import pytest
@@ -230,6 +231,28 @@ def test_a_signal_ends_it_after_the_step_that_runs(monkeypatch):
     with pytest.warns(ConvergenceWarning, match="Ctrl-C"):
         SirenRegressor(random_state=0).fit(X, np.sin(8 * X[:, 0]))
     assert len(steps) == 4
+
+
+def test_what_is_done_stays_where_a_signal_ends_the_fit_of_a_better_one(monkeypatch):
+    """Ripples want a network that is fitted when the one of the most merit is done."""
+    step, steps, last = LeastSquaresFit.step, [], inf
+
+    def signalling(fit):
+        steps.append(fit)
+        if len(steps) == last:
+            signal.raise_signal(signal.SIGINT)
+        step(fit)
+
+    monkeypatch.setattr(LeastSquaresFit, "step", signalling)
+    X = np.linspace(-1, 1, 48)[:, None]
+    y = trend_with_season(X) + 0.1 * np.random.default_rng(1).standard_normal(48)
+    whole = SirenRegressor((64, 64, 64), random_state=0).fit(X, y)
+    last, steps = len(steps) - 1, []
+    with pytest.warns(ConvergenceWarning, match="Ctrl-C"):
+        ended = SirenRegressor((64, 64, 64), random_state=0).fit(X, y)
+    assert len(steps) == last
+    assert ended.omega_0_ < whole.omega_0_
+    assert ended.score(X, y) > 0.7
 
 
 def test_progress_is_shown():
