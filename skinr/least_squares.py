@@ -99,14 +99,11 @@ class Promise(NamedTuple):
         Of `NOISES`, which come into question from then on.
     error : float
         Mean square of what is missed of a target that all others predict; inf without a function.
-    loss_of_noise : float
-        Mean squared residual above which a fit has lost the function.
     """
 
     shows_function: bool = False
     n_noises: int = len(NOISES)
     error: float = inf
-    loss_of_noise: float = inf
 
 
 class LeastSquaresFit:
@@ -220,7 +217,8 @@ class LeastSquaresFit:
 
         Fast oscillations are so improbable for a network that in the end noise is less so.
         """
-        sees_noise = self._has_arrived and self.loss > self._promise.loss_of_noise
+        has_lost_it = self.loss > (self.power + self._promise.error) / 2
+        sees_noise = self._has_arrived and has_lost_it
         return self._promise.shows_function and not sees_noise, self.merit
 
     @property
@@ -345,8 +343,7 @@ class LeastSquaresFit:
         if over_noise * len(self._observations) < PLAIN_FUNCTION:
             return Promise()
         n_noises = max(N_BELOW_FUNCTION, 1 + (self._noise_index or 0))
-        error = leave_one_out_error**2
-        return Promise(True, n_noises, error, (self.power + error) / 2)
+        return Promise(True, n_noises, leave_one_out_error**2)
 
     @property
     def n_steps(self) -> int:

@@ -10,7 +10,7 @@ import torch
 from skinr.descent import Descent
 from skinr.jet_rows import JetRows
 from skinr.least_squares import REVIEW_INTERVAL, LeastSquaresFit
-from skinr.lower_frequencies import Choice, n_ascending, prefer_lower
+from skinr.lower_frequencies import MISSES_LITTLE, Choice, n_ascending, prefer_lower
 from skinr.network import SirenStack
 
 FEW_ROWS = 500
@@ -33,9 +33,6 @@ FALLEN_BEHIND = 0.25
 """A network of lower frequency that is hopeless is given up if it is also this much behind, in
 nats, what the best one was after half as many steps: on exact rows merits rise by several nats,
 those of low frequencies late."""
-
-LITTLE = 1e-3
-"""Share of the power of the targets that may be missed in any case."""
 
 MOST_FAILURES = 2
 """Networks in a row that are not better than the best one, after which no more are tried."""
@@ -133,10 +130,7 @@ def _choose(stack: SirenStack, rows: JetRows, descent: Descent) -> Choice:
     """Fit the network that is ahead when it is plain what it comes to, or a better one.
 
     Merits fall as a network leaves its initial weights, and others are ahead then. Those of lower
-    frequency are tried as long as they are better: they show late what they can do. In the end they
-    may be ahead that take fast ripples on a slow function for noise, whose merit does not fall: the
-    network that was to miss least of unseen targets is taken if the best one misses more of those
-    that it has seen.
+    frequency are tried as long as they are better: they show late what they can do.
     """
     fits, best = race(stack, rows, descent)
     while not (descent.ended_by or _is_plain(fits[best], descent.max_iter)):
@@ -154,8 +148,18 @@ def _choose(stack: SirenStack, rows: JetRows, descent: Descent) -> Choice:
             best, failures = k, 0
     if not descent.ended_by:
         descent.run(fits[best])
-        promising = min(fits, key=lambda k: fits[k].promised_error)
-        misses_more = fits[best].loss > fits[promising].promised_error
-        if fits[best].misfit > LITTLE and misses_more and descent.run(fits[promising]):
-            best = promising
+        best = _prefer_promising(fits, best, descent)
     return Choice(fits[best], best)
+
+
+def _prefer_promising(fits: dict[int, LeastSquaresFit], best: int, descent: Descent) -> int:
+    """Fit the network that was to miss least of unseen targets, if the best misses more of its own.
+
+    The best one takes fast ripples on a slow function for noise then: its merit has not fallen, as
+    that of a network of high frequency does while it learns.
+    """
+    promising = min(fits, key=lambda k: fits[k].promised_error)
+    misses_more = fits[best].loss > fits[promising].promised_error
+    if fits[best].misfit > MISSES_LITTLE and misses_more and descent.run(fits[promising]):
+        return promising
+    return best
