@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from skinr.choices import (
-    Survey,
     choose_frequencies,
     choose_weight_scale,
     head_start,
@@ -16,6 +15,7 @@ from skinr.choices import (
 from skinr.device import resolve_device
 from skinr.ensemble import members_of, to_stack
 from skinr.network import Architecture, SirenStack
+from skinr.survey import Survey
 from skinr.targets import Layout
 
 if TYPE_CHECKING:

@@ -11,13 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from skinr.choices import (
-    Survey,
     choose_batch_size,
     choose_frequencies,
-    choose_solver,
     epochs_over_pixels,
-    goes_by_values,
-    may_begin_with_few,
     peak_rate,
     term_weights,
 )
@@ -27,8 +23,10 @@ from skinr.network import SirenStack
 from skinr.robust import clipped_residuals, local_medians
 from skinr.rows import Table, TrainingRows
 from skinr.scaling import AffineMap, Units
+from skinr.solver_choice import choose_solver, goes_by_values, may_begin_with_few
 from skinr.splits import hold_out, leave_out, training_rows
 from skinr.stored_rows import Rows
+from skinr.survey import Survey
 from skinr.targets import Layout, jet_problem, units_of_derivatives, with_implied_values
 from skinr.validation import validate_rows
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-import skinr.choices
 import skinr.few_rows
 import skinr.relevance
+import skinr.solver_choice
 import skinr.training
 from skinr import SirenRegressor
 from skinr.few_rows import leftover
@@ -33,7 +33,7 @@ def _few_numbers(monkeypatch):
 @pytest.fixture
 def few_updates(monkeypatch):
     """Options of fits that begin so although they are short."""
-    monkeypatch.setattr(skinr.choices, "FEWEST_UPDATES_FOR_SOAP", 100)
+    monkeypatch.setattr(skinr.solver_choice, "FEWEST_UPDATES_FOR_SOAP", 100)
     return {**OPTIONS, "max_iter": 100}
 
 

@@ -6,9 +6,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import HuberRegressor
 
-import skinr.choices
 import skinr.few_rows
 import skinr.solve
+import skinr.solver_choice
 from skinr import SirenRegressor
 
 NOISE = 0.05
@@ -118,7 +118,7 @@ def test_predictions_are_of_the_dtype_of_the_values(dtype):
 
 
 def test_least_squares_of_a_table_that_they_would_not_be_chosen_for(monkeypatch):
-    monkeypatch.setattr(skinr.choices, "MOST_NUMBERS_FOR_LM", 10)
+    monkeypatch.setattr(skinr.solver_choice, "MOST_NUMBERS_FOR_LM", 10)
     X, y = rows_of(60, 2)
     model = SirenRegressor((16, 16), loss="huber", solver="lm", random_state=0)
     assert model.fit(X, with_outliers(y, 10)).score(X, y) > 0.9
@@ -150,7 +150,7 @@ def test_an_interrupted_round_leaves_what_the_one_before_has_found(monkeypatch):
 
 
 def test_outliers_hide_no_oscillation_from_the_choice_of_the_solver(monkeypatch):
-    monkeypatch.setattr(skinr.choices, "FEW_ROWS", 40)
+    monkeypatch.setattr(skinr.solver_choice, "FEW_ROWS", 40)
     random = np.random.default_rng(0)
     X = random.uniform(size=(400, 1))
     y = np.sin(60 * np.pi * X[:, 0])
