@@ -61,6 +61,15 @@ def test_a_function_that_rows_hardly_resolve_is_none():
     assert not is_picture(X, np.cos(12 * np.hypot(*X.T))[:, None])
 
 
+@pytest.mark.parametrize("noise", [0.02, 0.1])
+def test_a_function_of_few_rows_may_be_steep_at_the_edge(noise):
+    """As the six-hump camel is."""
+    X = nodes(30, 30)
+    x, y = X.T * [[2], [1]]
+    camel = (4 - 2.1 * x**2 + x**4 / 3) * x**2 + x * y + (4 * y**2 - 4) * y**2
+    assert not is_picture(X, noisy(camel, noise))
+
+
 def test_edges_and_textures_are_pictures():
     X = nodes(60, 60)
     edge = np.where(X.sum(axis=1) > 0.2, 1.0, 0.0)
