@@ -25,8 +25,10 @@ State = Mapping[str, Tensor]
 
 
 def refuse_checkpoints(parameters: Iterable[tuple[str, Any]]) -> None:
-    """Raise a ValueError where one of these names and values is a checkpoint, of many fits."""
+    """Raise a ValueError where one of these names and values has a checkpoint, of many fits."""
     for name, value in parameters:
+        if hasattr(value, "get_params"):
+            refuse_checkpoints(value.get_params().items())
         if name.rpartition("__")[2] == "checkpoint" and value is not None:
             raise ValueError(
                 f"{name}={value!r} is a file for one fit, and there are to be many. Set it to "

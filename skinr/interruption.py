@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
+from asyncio import CancelledError
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from math import inf

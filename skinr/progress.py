@@ -32,8 +32,7 @@ def progress_bar(max_iter: int | None, verbose: bool) -> Iterator[Progress]:
     ------
     progress : Progress
     """
-    is_watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-    if not (verbose and is_watched):
+    if not (verbose and _is_watched()):
         yield show_nothing
         return
     try:
@@ -53,3 +52,8 @@ def progress_bar(max_iter: int | None, verbose: bool) -> Iterator[Progress]:
             bar.update(n_iter - bar.n)
 
         yield progress
+
+
+def _is_watched() -> bool:
+    """Return whether there is a notebook or a terminal; without a console there is no stderr."""
+    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())

@@ -1,3 +1,5 @@
+from asyncio import CancelledError
+
 import numpy as np
 import pytest
 import torch
@@ -94,6 +96,13 @@ def test_what_fails_alone_is_left_without_a_fit(chirp, attempts, error):
     outcomes = fit_group(make_fits(2, chirp))
     assert attempts == [4, 2, 1, 1, 2, 1, 1]
     assert [outcome.regressor for outcome in outcomes] == 4 * [None]
+
+
+def test_what_nobody_wants_any_more_is_not_tried_again(chirp, attempts):
+    attempts.limit, attempts.error = 0, CancelledError()
+    with pytest.raises(CancelledError):
+        fit_group(make_fits(2, chirp))
+    assert attempts == [4]
 
 
 def test_stacks_are_divided_to_fit_the_memory(chirp, attempts, monkeypatch):

@@ -1,4 +1,4 @@
-from concurrent.futures import CancelledError
+from asyncio import CancelledError
 from threading import Barrier
 from time import sleep
 

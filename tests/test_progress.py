@@ -8,6 +8,13 @@ import torch
 from skinr.progress import progress_bar
 
 
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_program_without_a_console_has_no_bar(monkeypatch, verbose):
+    monkeypatch.setattr(sys, "stderr", None)
+    with progress_bar(5, verbose=verbose) as progress:
+        progress(5, torch.ones(1))
+
+
 @pytest.mark.parametrize("is_notebook", [False, True])
 def test_a_notebook_is_as_good_as_a_terminal(monkeypatch, is_notebook):
     screen = io.StringIO()

@@ -22,7 +22,7 @@ from sklearn.model_selection import (
     ShuffleSplit,
     cross_val_score,
 )
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, QuantileTransformer, StandardScaler
 from sklearn.svm import SVR
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -615,7 +615,9 @@ def test_workers_read_large_rows_from_one_file():
 def test_fits_do_not_share_a_checkpoint(chirp, tmp_path):
     of_all = SirenSearchCV(small(checkpoint=tmp_path / "fit"), OMEGAS, cv=2)
     of_each = SirenSearchCV(small(), {"checkpoint": [None, tmp_path / "fit"]}, cv=2)
-    for search in (of_all, of_each):
+    steps = {"siren": [small(), small(checkpoint=tmp_path / "fit")]}
+    of_a_step = SirenSearchCV(Pipeline([("siren", small())]), steps, cv=2)
+    for search in (of_all, of_each, of_a_step):
         with pytest.raises(ValueError, match=r"checkpoint.*memory"):
             search.fit(*chirp)
     assert not list(tmp_path.iterdir())

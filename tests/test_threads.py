@@ -1,7 +1,8 @@
 """Independent fits side by side, in threads that share torch's."""
 
 import threading
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from asyncio import CancelledError
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from time import monotonic, sleep
 
