@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import skinr
 from skinr.device import resolve_device
-from skinr.ensemble import Network, SirenEnsemble, members_of
+from skinr.ensemble import Network, SirenEnsemble
 from skinr.files import ArrayInfo, Description, StoredFile
 from skinr.network import Architecture, Siren
 from skinr.scaling import AffineMap, Units
@@ -61,11 +61,6 @@ class NetworkShape(NamedTuple):
     n_members: int
 
     @classmethod
-    def of(cls, network: Network) -> NetworkShape:
-        """Look at a network."""
-        return cls(network.architecture, len(members_of(network)))
-
-    @classmethod
     def read(cls, description: Description) -> NetworkShape:
         """Read the description of a file; files of format 1 have one member."""
         network = _entry(description, "network", dict)
@@ -104,13 +99,11 @@ class SavedModel(NamedTuple):
     parameters : dict
         Of the estimator, not checked.
     state : FittedState
-    n_features : int
     feature_names : ndarray of shape (n_features,) or None
     """
 
     parameters: dict[str, Any]
     state: FittedState
-    n_features: int
     feature_names: NDArray[np.object_] | None
 
 
@@ -133,10 +126,9 @@ def read_model(file: StoredFile, estimator: str) -> SavedModel:
     description = file.description
     _check_format(description, estimator)
     parameters, shape = _parameters(description), NetworkShape.read(description)
-    n_features = shape.architecture.n_features
-    names = _feature_names(description, n_features)
+    names = _feature_names(description, shape.architecture.n_features)
     _check_arrays(file.arrays, shape)
-    return SavedModel(parameters, _fitted_state(description, shape, file.read()), n_features, names)
+    return SavedModel(parameters, _fitted_state(description, shape, file.read()), names)
 
 
 def device_or_cpu(name: str) -> torch.device:
@@ -242,17 +234,14 @@ def unit_arrays(units: Units) -> dict[str, NDArray[np.float64]]:
 def _fitted_state(
     description: Description, shape: NetworkShape, arrays: dict[str, NDArray[Any]]
 ) -> FittedState:
-    weights = {name: arrays[name] for name in shape.weights}
+    for name, array in arrays.items():
+        is_history = name in ("loss_curve", "validation_scores")
+        is_size = name == "noise" or name.endswith("scale")
+        if not (is_history or np.isfinite(array).all()) or (is_size and (array < 0).any()):
+            raise ValueError(f"its array {name!r} has entries that are no numbers, or negative")
     X, y = (
         AffineMap(*(arrays[f"units.{name}.{part}"] for part in AffineMap._fields)) for name in "Xy"
     )
-    checked = {**weights, **unit_arrays(Units(X, y, True, np.float64))}
-    if "noise" in arrays:
-        checked["noise"] = arrays["noise"]
-    for name, array in checked.items():
-        is_size = name == "noise" or name.endswith("scale")
-        if not np.isfinite(array).all() or (is_size and (array < 0).any()):
-            raise ValueError(f"its array {name!r} has entries that are no numbers, or negative")
     single_target = _entry(description, "single_target", bool)
     if single_target and shape.architecture.n_outputs > 1:
         raise ValueError("its single target has several outputs")
@@ -262,26 +251,15 @@ def _fitted_state(
     if not all(float32.tiny <= omega <= float32.max for omega in omegas):
         raise ValueError(f"its frequencies are {omegas}")
     device = device_or_cpu(_entry(description, "device", str))
-    network = make_network(shape, omegas, weights, device)
+    network = shape.empty(omegas, device)
+    network.load_state_dict(
+        {name: torch.from_numpy(arrays[name].astype(np.float32)) for name in shape.weights}
+    )
     if not probe(network).isfinite().all():
         raise ValueError("its weights are so large that its values are not finite")
     return FittedState(
         network, units, arrays["loss_curve"], arrays.get("validation_scores"), arrays.get("noise")
     )
-
-
-def make_network(
-    shape: NetworkShape,
-    omegas: list[float],
-    weights: dict[str, NDArray[Any]],
-    device: torch.device,
-) -> Network:
-    """Return a network of weights as a file has them."""
-    network = shape.empty(omegas, device)
-    network.load_state_dict(
-        {name: torch.from_numpy(part.astype(np.float32)) for name, part in weights.items()}
-    )
-    return network
 
 
 def probe(network: Network) -> torch.Tensor:

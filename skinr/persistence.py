@@ -23,9 +23,7 @@ from skinr.files import Description, open_file, write_file
 from skinr.model_files import (
     FORMAT,
     FittedState,
-    NetworkShape,
     device_or_cpu,
-    make_network,
     probe,
     read_model,
     to_plain,
@@ -87,28 +85,18 @@ class PersistenceMixin:
         self._validate_params()
         if dtype not in (np.dtype(np.float32), np.dtype(np.float16)):
             raise ValueError(f"dtype must be float32 or float16; {dtype!r} given.")
-        precision = np.dtype(dtype)
-        weights = {
-            name: part.numpy(force=True) for name, part in self.network_.state_dict().items()
-        }
-        largest = max(float(np.abs(part).max()) for part in weights.values())
-        if precision == np.float16 and largest > MOST_FLOAT16:
-            raise ValueError(
-                f"dtype=float16 holds weights up to {MOST_FLOAT16:.0f}; the largest of this "
-                f"network is {largest:.3g}. Save it as float32."
-            )
-        stored = {name: part.astype(precision) for name, part in weights.items()}
-        arrays = {**stored, **unit_arrays(self._units), "loss_curve": self.loss_curve_}
+        stored = deepcopy(self.network_)
+        if dtype == np.dtype(np.float16):
+            _check_fits_float16(stored)
+            stored.half()
+        weights = {name: part.numpy(force=True) for name, part in stored.state_dict().items()}
+        arrays = {**weights, **unit_arrays(self._units), "loss_curve": self.loss_curve_}
         if self.validation_scores_ is not None:
             arrays["validation_scores"] = self.validation_scores_
         if self.noise_ is not None:
             arrays["noise"] = self.noise_
-        network = self.network_
-        shape = NetworkShape.of(network)
-        omegas = [network.omega_0, network.hidden_omega_0]
-        psnr = _psnr(network, make_network(shape, omegas, stored, self.device_))
         write_file(path, self._description(), arrays)
-        return psnr
+        return _psnr(self.network_, stored.float())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -137,7 +125,7 @@ class PersistenceMixin:
             model = cls(**saved.parameters)
             model._validate_params()
             model._set_fitted(saved.state)
-        model.n_features_in_ = saved.n_features
+        model.n_features_in_ = model.network_.architecture.n_features
         if saved.feature_names is not None:
             model.feature_names_in_ = saved.feature_names
         return model
@@ -196,6 +184,15 @@ def _warn_of_other_versions(estimator: str, pickled: dict[str, str]) -> None:
                 original_sklearn_version=pickled[name],
             )
             warnings.warn(warning, stacklevel=3)
+
+
+def _check_fits_float16(network: Network) -> None:
+    largest = max(float(part.abs().max()) for part in network.state_dict().values())
+    if largest > MOST_FLOAT16:
+        raise ValueError(
+            f"dtype=float16 holds weights up to {MOST_FLOAT16:.0f}; the largest of this network "
+            f"is {largest:.3g}. Save it as float32."
+        )
 
 
 def _psnr(exact: Network, stored: Network) -> float:
