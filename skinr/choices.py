@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from math import inf, sqrt
-from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skinr.frequency import (
     Frequencies,
     candidate_frequencies,
+    fallback_frequencies,
     frequencies_for_batches,
-    lower_frequencies,
 )
+from skinr.layout import Layout
 from skinr.network import SirenStack
 from skinr.survey import Survey
-from skinr.targets import Layout
 
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor
@@ -50,7 +49,7 @@ FEW_EPOCHS = 30.0
 in fewer epochs it starts with higher ones."""
 
 MOST_HEAD_START = 1.45
-"""Factor by which the first frequency is raised at most, for photographs of 128 to 512 pixels a
+"""Factor by which frequencies are raised at most, for photographs of 128 to 512 pixels a
 side: a higher one is no better."""
 
 RATE_TIMES_EPOCHS = 0.3
@@ -84,30 +83,6 @@ since instability adds up."""
 ROWS_TO_LEARN_FROM = 700_000
 """With fewer rows a network that was fitted to some learns the more slowly from all, in proportion
 to the square root of their number: it would only learn their noise."""
-
-
-def term_weights(regressor: SirenRegressor) -> dict[str, float]:
-    """Return the weight of each kind of target."""
-    return {
-        "values": 1.0,
-        "gradient": regressor.gradient_weight,
-        "laplacian": regressor.laplacian_weight,
-    }
-
-
-def layer_sizes(regressor: SirenRegressor) -> tuple[int, ...]:
-    """Return the widths of the hidden layers, checked."""
-    given = regressor.hidden_layer_sizes
-    sizes = np.atleast_1d(np.array(given, dtype=object)).tolist()
-    if not sizes or not all(_is_count(size) for size in sizes):
-        raise ValueError(
-            f"hidden_layer_sizes must be one or more integers of at least 1; {given!r} given."
-        )
-    return tuple(int(size) for size in sizes)
-
-
-def _is_count(size: Any) -> bool:
-    return isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 1
 
 
 def epochs_over_pixels(regressor: SirenRegressor, survey: Survey, solver: str) -> float:
@@ -150,7 +125,7 @@ def choose_frequencies(
         lowest = LOWEST_FOR_DERIVATIVES if survey.layout.has_derivatives else 0.0
         candidates = candidate_frequencies(survey.fast_coordinates, survey.edge)
         found = [candidate for candidate in candidates if candidate.first >= lowest]
-        found += lower_frequencies(found)
+        found += fallback_frequencies(found)
     else:
         first, hidden = frequencies_for_batches(survey.fast_coordinates, survey.edge)
         found = [Frequencies(first * start, hidden * start)]

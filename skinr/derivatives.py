@@ -12,9 +12,9 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skinr.jets import evaluate_jets
+from skinr.layout import Layout, collect_targets
 from skinr.network import SirenStack
 from skinr.scaling import Units
-from skinr.targets import Layout, collect_targets
 
 TORCH_DTYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
 """Precisions in which derivatives can be computed."""

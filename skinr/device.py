@@ -53,3 +53,11 @@ def available_devices() -> list[str]:
     """Return the types of device on this machine, the preferred one first."""
     accelerators = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     return [name for name, here in accelerators.items() if here] + ["cpu"]
+
+
+def device_or_cpu(name: str) -> torch.device:
+    """Return a device of this machine, or its CPU where it has none of that name."""
+    try:
+        return resolve_device(name)
+    except ValueError:
+        return torch.device("cpu")

@@ -34,11 +34,6 @@ class DoubleBackwardPass:
     batch_size : int
         Number of rows B of every batch.
 
-    Attributes
-    ----------
-    gradient : Tensor of shape (K, n_parameters)
-        What the last :meth:`backward` computed.
-
     References
     ----------
     .. [1] Drucker, Le Cun. Improving Generalization Performance Using Double Backpropagation. IEEE
@@ -64,8 +59,8 @@ class DoubleBackwardPass:
         self._jets = buffer(1 + architecture.n_features, n_outputs)
         self._outputs = [part[:, 0] for part in (*self._lower[1:], self._jets)]
         self._rising = [*(part[:, 1:] for part in self._lower), buffer(n_outputs, n_outputs)]
-        self.gradient = torch.empty_like(stack.parameters)
-        self._gradients = stack.layers(self.gradient)
+        self._gradient = torch.empty_like(stack.parameters)
+        self._gradients = stack.layers(self._gradient)
 
     def forward(self, coordinates: Tensor) -> Tensor:
         """Evaluate the K networks and their derivatives by the coordinates.
@@ -128,7 +123,7 @@ class DoubleBackwardPass:
             if index > 0:
                 by_output = lower[:, 1]
                 product(by_sum, weight.mT, None, by_output)
-        return self.gradient
+        return self._gradient
 
     def _rise(self, index: int) -> None:
         """Take the derivative by slopes one layer up, and leave the factor of its sine behind."""

@@ -19,12 +19,6 @@ from skinr.passes import evaluate
 from skinr.rows import TrainingRows
 from skinr.scaling import Units
 
-LEFT_OUT = 0.1
-"""Share of the rows that a pair of members is not fitted to."""
-
-MOST_LEFT_OUT = 2000
-"""As many rows at most: the noise is known to one or two percent by those of a few pairs."""
-
 QUANTILE = 0.975
 """The end of the 95% interval, which is what deviations are to be right about."""
 
@@ -88,29 +82,6 @@ def spread(values: Tensor) -> Tensor:
     n_members = len(values)
     factor = float(stdtrit(n_members - 1, QUANTILE) / ndtri(QUANTILE)) * sqrt(1 + 1 / n_members)
     return values.std(dim=0) * factor
-
-
-def deal_to_pairs(
-    n_rows: int, n_members: int, random: np.random.RandomState
-) -> list[NDArray[np.intp]]:
-    """Choose rows at random for each pair of members to leave out.
-
-    Parameters
-    ----------
-    n_rows, n_members : int
-        At least 2 of each.
-    random : RandomState
-
-    Returns
-    -------
-    parts : list of ndarray
-        Of each pair, of equal size, different ones as far as there are enough. Without a second
-        one the last member goes with the last pair.
-    """
-    n_pairs = n_members // 2
-    size = min(max(1, int(LEFT_OUT * n_rows)), MOST_LEFT_OUT)
-    turns = np.arange(n_pairs * size).reshape(n_pairs, size) % n_rows
-    return list(random.permutation(n_rows)[turns])
 
 
 @torch.no_grad()

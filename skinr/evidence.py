@@ -19,7 +19,7 @@ HARDLY_LESS = 1.0
 """Noises whose evidence differs by less, in nats, count as equally probable."""
 
 MOST_RISES = 10
-"""How often the noise is raised tenfold until float64 can factor the covariance."""
+"""Noises, each ten times the one before, with which float64 may factor the covariance."""
 
 TINY = 1e-300
 """Keeps logarithms of nothing finite."""

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
@@ -212,3 +212,21 @@ def _info(entry: Any) -> ArrayInfo:
     if name not in DTYPES:
         raise TypeError(f"it holds an array of type {name}")
     return ArrayInfo(np.dtype(DTYPES[name]), tuple(entry.get_shape()))
+
+
+def to_plain(name: str, value: Any) -> Any:
+    """Return a parameter as JSON has it."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [to_plain(name, entry) for entry in value]
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{name}={value!r} is no number that JSON has; set another to save.")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError(
+        f"{name}={value!r} can't be saved, only numbers, text, None and sequences of such. "
+        f"Set another value with set_params({name}=...); the fit stays as it is."
+    )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from skinr.choices import (
     choose_frequencies,
     choose_weight_scale,
     head_start,
-    layer_sizes,
 )
 from skinr.device import resolve_device
 from skinr.ensemble import members_of, to_stack
+from skinr.layout import Layout
 from skinr.network import Architecture, SirenStack
 from skinr.survey import Survey
-from skinr.targets import Layout
 
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor
@@ -104,3 +105,18 @@ def _check_same_network(regressor: SirenRegressor, architecture: Architecture) -
             "Going on from a fitted network keeps its shape, frequencies and members: "
             f"{'; '.join(differing)}. Set warm_start=False, or clone the estimator, to start anew."
         )
+
+
+def layer_sizes(regressor: SirenRegressor) -> tuple[int, ...]:
+    """Return the widths of the hidden layers, checked."""
+    given = regressor.hidden_layer_sizes
+    sizes = np.atleast_1d(np.array(given, dtype=object)).tolist()
+    if not sizes or not all(_is_count(size) for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes must be one or more integers of at least 1; {given!r} given."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def _is_count(size: Any) -> bool:
+    return isinstance(size, Integral) and not isinstance(size, bool) and int(size) >= 1

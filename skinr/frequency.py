@@ -135,7 +135,7 @@ def candidate_frequencies(coordinates: NDArray[np.floating], edge: float) -> lis
     return [Frequencies(omega_0, omega_0) for omega_0 in usual] + faster
 
 
-def lower_frequencies(candidates: Sequence[Frequencies]) -> list[Frequencies]:
+def fallback_frequencies(candidates: Sequence[Frequencies]) -> list[Frequencies]:
     """Return what is tried where none of the candidates finds the function.
 
     Parameters

@@ -26,7 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 from skinr.checkpoint import refuse_checkpoints
 from skinr.grids import Grid, Region, does_not_fit, to_coordinates
 from skinr.image import ImageCoordinateTransformer
-from skinr.memory import kept
+from skinr.memory import cached
 from skinr.pictures import read_picture
 from skinr.pixels import (
     ImageFormat,
@@ -231,7 +231,7 @@ class ImageRegressor(BaseEstimator):
         if pixels.shape[-1] == 1:
             pixels = pixels[..., 0]
         is_one_tile = len(tiling.tiles) == 1
-        fit: Any = partial(fit_tile, kept(fit_whole_tile, self.memory))
+        fit: Any = partial(fit_tile, cached(fit_whole_tile, self.memory))
         if is_one_tile and self.memory is None:
             fit = fit_pixels
         n_jobs = 1 if is_one_tile else self.n_jobs

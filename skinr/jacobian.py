@@ -77,11 +77,11 @@ class Observations:
         """Return the weighted numbers (m,) among observed components, of `shape`."""
         return observed.take(self.known) * self.root_weight
 
-    def spread(self, gathered: Tensor) -> Tensor:
+    def scatter(self, gathered: Tensor) -> Tensor:
         """Return weighted numbers (m,) where they belong, 0 elsewhere, of `shape`."""
-        spread = gathered.new_zeros(self.shape)
-        spread.view(-1)[self.known] = gathered * self.root_weight
-        return spread
+        scattered = gathered.new_zeros(self.shape)
+        scattered.view(-1)[self.known] = gathered * self.root_weight
+        return scattered
 
     def _observed(self, jets: Tensor) -> Tensor:
         return jets[self._components][..., self.outputs]
@@ -177,13 +177,15 @@ class Jacobian:
     def transpose_times(self, coefficients: Tensor) -> Tensor:
         """Return what a combination (m,) of the residuals asks of the folded parameters."""
         result = torch.empty_like(self._stack.parameters)
-        spread = self._observations.spread(coefficients)
+        scattered = self._observations.scatter(coefficients)
         for layer_input, sensitivity, (weight, bias) in zip(
             self._inputs, self._sensitivities, self._stack.layers(result), strict=True
         ):
             combined = torch.zeros_like(sensitivity[:, :, 0])
             for q, a, b, factor in self._observations.terms:
-                combined[a].add_((sensitivity[b] * spread[q, ..., None]).sum(dim=1), alpha=factor)
+                combined[a].add_(
+                    (sensitivity[b] * scattered[q, ..., None]).sum(dim=1), alpha=factor
+                )
             weight[0] = layer_input.flatten(0, 1).T @ combined.flatten(0, 1)
             bias[0] = combined[0].sum(dim=0)
         return result * self._stack.frequencies.square()

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from skinr.jets import QuadraticForm
+QuadraticForm = Sequence[tuple[int, int, float]]
+r"""A second-order operator :math:`\sum a\, \partial_i \partial_j` as its (i, j, a)."""
 
 Product = list[tuple[int, int, float]]
 """A component of a product of jets: (component of one, of the other, factor) of each summand."""
@@ -30,7 +31,7 @@ class JetAlgebra:
     ----------
     n_derivatives : int
         Number of first derivatives; 0 where jets are values alone.
-    operators : sequence of QuadraticForm, default=()
+    operators : sequence of QuadraticForm
 
     Attributes
     ----------
@@ -38,7 +39,7 @@ class JetAlgebra:
         How each component of a product comes about; first from the value of the one factor.
     """
 
-    def __init__(self, n_derivatives: int, operators: Sequence[QuadraticForm] = ()) -> None:
+    def __init__(self, n_derivatives: int, operators: Sequence[QuadraticForm]) -> None:
         self.products: list[Product] = [[(0, 0, 1.0)]]
         self._forms: list[tuple[int, Product]] = []
         for component in range(1, 1 + n_derivatives):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from skinr.jets import QuadraticForm
+from skinr.jet_algebra import QuadraticForm
 
 
 class JetRows(NamedTuple):

@@ -8,15 +8,13 @@ import torch
 from torch import Tensor
 
 from skinr.double_backward import DoubleBackwardPass
+from skinr.jet_algebra import QuadraticForm
 from skinr.network import SirenStack
 from skinr.passes import EVALUATION_CHUNK, ROW_MULTIPLE, as_rows, evaluate_in_chunks
 from skinr.products import product, weight_gradient
 
 JET_CHUNK = 3 * EVALUATION_CHUNK
 """Rows times components that pass through a network at a time when jets are evaluated."""
-
-QuadraticForm = Sequence[tuple[int, int, float]]
-r"""A second-order operator :math:`\sum a\, \partial_i \partial_j` as its (i, j, a)."""
 
 
 class JetPass:
@@ -39,11 +37,6 @@ class JetPass:
         The second-order components.
     backward : bool, default=True
         Whether :meth:`backward` will be called.
-
-    Attributes
-    ----------
-    gradient : Tensor of shape (K, n_parameters)
-        What the last :meth:`backward` computed.
 
     References
     ----------
@@ -78,8 +71,8 @@ class JetPass:
         self._curvatures = [buffers() for _ in operators]
         if backward:
             self._adjoints = buffers(n_components)
-            self.gradient = torch.empty_like(stack.parameters)
-            self._gradients = stack.layers(self.gradient)
+            self._gradient = torch.empty_like(stack.parameters)
+            self._gradients = stack.layers(self._gradient)
 
     def forward(self, coordinates: Tensor) -> Tensor:
         """Evaluate the K networks and their derivatives by the coordinates.
@@ -138,7 +131,7 @@ class JetPass:
                 below = self._adjoints[index - 1]
                 product(as_rows(adjoint), weight.mT, None, as_rows(below))
                 adjoint = below
-        return self.gradient
+        return self._gradient
 
     def _sine(self, index: int) -> None:
         """Compute a layer's activations from its affine values."""
@@ -175,7 +168,7 @@ class JetPass:
 def make_jet_pass(
     stack: SirenStack,
     batch_size: int,
-    operators: Sequence[QuadraticForm] = (),
+    operators: Sequence[QuadraticForm],
     *,
     backward: bool = True,
 ) -> JetPass | DoubleBackwardPass:

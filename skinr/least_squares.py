@@ -15,11 +15,11 @@ import numpy as np
 from torch import Tensor
 
 from skinr.evidence import N_BELOW_FUNCTION, NOISES, TINY, Explanation
+from skinr.history import History
 from skinr.jacobian import Observations, evaluate_network
 from skinr.jet_rows import JetRows
 from skinr.levenberg_marquardt import LevenbergMarquardt
 from skinr.network import SirenStack
-from skinr.training import History
 
 REVIEW_INTERVAL = 3
 """Steps between two choices of the noise."""
@@ -50,7 +50,7 @@ LIKELIEST = 0.2
 factor that they differ. From lower ones networks come to little but straight lines."""
 
 MANY_NUMBERS = 500
-"""To fit, from which on that gain is not enough."""
+"""Targets from which on `LEAST_GAIN` is not enough."""
 
 MOST_LEFT = 0.1
 """Share of the mean squared target that the residuals have where a fit explains most of it."""
@@ -60,7 +60,8 @@ PLAIN_FUNCTION = 5.0
 noise alone it is up to 3, of 12 networks, on 72 tables of 50 to 480 rows."""
 
 CLOSE_ENOUGH = 0.01
-"""Root mean square of the residuals, over that of unseen rows, below which a fit is done."""
+"""Root mean square of the residuals, over that of the targets and then over that of unseen rows,
+below which a fit is done."""
 
 PLAIN_ERROR = 0.05
 """Root mean square of what is missed of unseen rows, over that of the targets, below which networks

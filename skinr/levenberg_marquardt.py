@@ -41,7 +41,7 @@ class LevenbergMarquardt:
         Of one network, in float64 on the CPU; updated in place.
     observed : Observations
         What it is fitted to.
-    anchor : Tensor of shape (1, n_parameters), optional
+    anchor : Tensor of shape (1, n_parameters) or None
         The initial weights, where the stack has others.
 
     Attributes
@@ -63,9 +63,7 @@ class LevenbergMarquardt:
        least-squares minimization. 2012. arXiv:1201.5885.
     """
 
-    def __init__(
-        self, stack: SirenStack, observed: Observations, anchor: Tensor | None = None
-    ) -> None:
+    def __init__(self, stack: SirenStack, observed: Observations, anchor: Tensor | None) -> None:
         self._stack = stack
         self._observations = observed
         self.anchor = stack.parameters.clone() if anchor is None else anchor

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from skinr.cuda_graphs import capture
+from skinr.jet_algebra import QuadraticForm
 from skinr.jet_rows import JetRows
-from skinr.jets import QuadraticForm, evaluate_jets, make_jet_pass
+from skinr.jets import evaluate_jets, make_jet_pass
 from skinr.network import SirenStack
 from skinr.passes import StackPass, evaluate
 from skinr.rows import TrainingRows

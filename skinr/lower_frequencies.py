@@ -75,7 +75,7 @@ def neighbours(stack: SirenStack, omega_0: float) -> SirenStack:
     near = range(n_usual)[max(0, nearest - 1) : nearest + 2]
     lower = range(n_usual, len(stack))
     kept = [*near, *(k for k in lower if stack.omega_0[k] < usual[near[-1]])]
-    return SirenStack.join([stack.take(k) for k in kept])
+    return stack.take(*kept)
 
 
 def prefer_lower(

@@ -23,10 +23,7 @@ the mean squared target besides: what a member leaves that has found the functio
 def candidates_of_members(stack: SirenStack, n_members: int) -> list[SirenStack]:
     """Return for each member the networks of which one is chosen, which a stack has in a row."""
     n_each = len(stack) // n_members
-    return [
-        SirenStack.join([stack.take(k) for k in range(begin, begin + n_each)])
-        for begin in range(0, len(stack), n_each)
-    ]
+    return [stack.take(*range(begin, begin + n_each)) for begin in range(0, len(stack), n_each)]
 
 
 def resize_members(
@@ -91,8 +88,7 @@ def _fit_member(
         fit = LeastSquaresFit(start, rows, found)
         if not descent.run(fit):
             return None
-        power = float((rows.targets * rows.root_weight).square().mean())
-        if fit.loss <= MOST_LOSS * first.loss + MOST_LOST * power:
+        if fit.loss <= MOST_LOSS * first.loss + MOST_LOST * fit.power:
             return fit
     fit = LeastSquaresFit(first.stack.take(0), rows, found, anchor=first.anchor)
     return fit if descent.run(fit) else None

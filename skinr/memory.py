@@ -9,19 +9,19 @@ from typing import Any
 from sklearn.utils.validation import check_memory
 
 
-def kept(do: Callable[..., Any], memory: Any) -> Callable[..., Any]:
+def cached(function: Callable[..., Any], memory: Any) -> Callable[..., Any]:
     """Return a function that does what another does, and takes from `memory` what was done.
 
     Parameters
     ----------
-    do : callable
+    function : callable
     memory : str, path-like, object with the interface of joblib.Memory, or None
         None keeps nothing. A relative path is that of a folder of this process, in workers too,
         which may have begun elsewhere.
 
     Returns
     -------
-    do : callable
+    function : callable
 
     Raises
     ------
@@ -30,9 +30,9 @@ def kept(do: Callable[..., Any], memory: Any) -> Callable[..., Any]:
     """
     folder = os.path.abspath(memory) if isinstance(memory, str | os.PathLike) else memory
     try:
-        cached: Callable[..., Any] = check_memory(folder).cache(do)
+        result: Callable[..., Any] = check_memory(folder).cache(function)
     except OSError as error:
         raise ValueError(
             f"memory={str(memory)!r} must be a folder, new or old, that can be written to: {error}."
         ) from error
-    return cached
+    return result

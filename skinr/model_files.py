@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from math import isfinite, prod
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 import skinr
-from skinr.device import resolve_device
+from skinr.device import device_or_cpu
 from skinr.ensemble import Network, SirenEnsemble
 from skinr.files import ArrayInfo, Description, StoredFile
 from skinr.network import Architecture, Siren
@@ -129,32 +127,6 @@ def read_model(file: StoredFile, estimator: str) -> SavedModel:
     names = _feature_names(description, shape.architecture.n_features)
     _check_arrays(file.arrays, shape)
     return SavedModel(parameters, _fitted_state(description, shape, file.read()), names)
-
-
-def device_or_cpu(name: str) -> torch.device:
-    """Return a device of this machine, or its CPU where it has none of that name."""
-    try:
-        return resolve_device(name)
-    except ValueError:
-        return torch.device("cpu")
-
-
-def to_plain(name: str, value: Any) -> Any:
-    """Return a parameter as JSON has it."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [to_plain(name, entry) for entry in value]
-    if isinstance(value, float) and not isfinite(value):
-        raise ValueError(f"{name}={value!r} is no number that JSON has; set another to save.")
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise ValueError(
-        f"{name}={value!r} can't be saved, only numbers, text, None and sequences of such. "
-        f"Set another value with set_params({name}=...); the fit stays as it is."
-    )
 
 
 def _entry(description: Description, name: str, kind: type) -> Any:

@@ -70,9 +70,9 @@ class Siren(nn.Module):
     ----------
     architecture : Architecture
         Number of coordinates, widths, number of outputs, output activation.
-    omega_0 : float, default=30.0
+    omega_0 : float
         Frequency of the first layer, in radians per unit of a coordinate and unit of weight.
-    hidden_omega_0 : float, default=30.0
+    hidden_omega_0 : float
         Frequency of the other sine layers.
     device, dtype : torch device and dtype, optional
         Where the parameters live, and in which precision.
@@ -98,8 +98,8 @@ class Siren(nn.Module):
     def __init__(
         self,
         architecture: Architecture,
-        omega_0: float = 30.0,
-        hidden_omega_0: float = 30.0,
+        omega_0: float,
+        hidden_omega_0: float,
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -308,11 +308,13 @@ class SirenStack:
             return self
         return SirenStack(self.architecture, self.omega_0, self.hidden_omega_0, parameters)
 
-    def take(self, k: int) -> SirenStack:
-        """Return a copy of network k as a stack of one."""
-        parameters = self.parameters[k : k + 1].clone()
+    def take(self, *networks: int) -> SirenStack:
+        """Return a copy of some networks as a stack."""
         return SirenStack(
-            self.architecture, [self.omega_0[k]], [self.hidden_omega_0[k]], parameters
+            self.architecture,
+            [self.omega_0[k] for k in networks],
+            [self.hidden_omega_0[k] for k in networks],
+            self.parameters[list(networks)],
         )
 
     def with_scaled_features(self, factors: ArrayLike) -> SirenStack:

@@ -31,11 +31,6 @@ class StackPass:
         Number of rows B of every batch.
     backward : bool, default=True
         Whether :meth:`backward` will be called, for which the cosines are kept.
-
-    Attributes
-    ----------
-    gradient : Tensor of shape (K, n_parameters)
-        What the last :meth:`backward` computed.
     """
 
     def __init__(self, stack: SirenStack, batch_size: int, *, backward: bool = True) -> None:
@@ -49,8 +44,8 @@ class StackPass:
         self._activations = buffers()
         self._cosines = buffers() if backward else []
         if backward:
-            self.gradient = torch.empty_like(stack.parameters)
-            self._gradients = stack.layers(self.gradient)
+            self._gradient = torch.empty_like(stack.parameters)
+            self._gradients = stack.layers(self._gradient)
 
     def forward(self, coordinates: Tensor) -> Tensor:
         """Evaluate the K networks.
@@ -100,7 +95,7 @@ class StackPass:
                 weight, _ = self._layers[index]
                 product(gradient, weight.mT, None, layer_input)
                 gradient = layer_input.mul_(self._cosines[index - 1])
-        return self.gradient
+        return self._gradient
 
 
 def evaluate(stack: SirenStack, coordinates: Tensor) -> Tensor:

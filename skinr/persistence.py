@@ -18,15 +18,14 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 
 import skinr
+from skinr.device import device_or_cpu
 from skinr.ensemble import Network, members_of
-from skinr.files import Description, open_file, write_file
+from skinr.files import Description, open_file, to_plain, write_file
 from skinr.model_files import (
     FORMAT,
     FittedState,
-    device_or_cpu,
     probe,
     read_model,
-    to_plain,
     unit_arrays,
 )
 from skinr.scaling import Units

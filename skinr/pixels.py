@@ -30,7 +30,7 @@ VALUE_DTYPES = {
 """Accepted pixel dtypes, and the dtype that holds their values without loss."""
 
 MAX_CHANNELS = 4
-"""A last axis of so many entries, in an array of three axes or more, is taken for channels."""
+"""Entries up to which the last axis of an array of three axes or more is taken for channels."""
 
 
 class ImageFormat(NamedTuple):

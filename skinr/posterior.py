@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skinr.descent import Descent
+from skinr.history import History
 from skinr.jet_rows import JetRows
 from skinr.members import candidates_of_members, fit_members, resize_members
 from skinr.most_probable import fit_most_probable
 from skinr.network import SirenStack
-from skinr.training import History
 
 
 @torch.no_grad()

@@ -15,9 +15,9 @@ from skinr.choices import (
     choose_frequencies,
     epochs_over_pixels,
     peak_rate,
-    term_weights,
 )
 from skinr.first_networks import draw_networks, take_up
+from skinr.layout import Layout, term_weights
 from skinr.losses import Objective
 from skinr.network import SirenStack
 from skinr.robust import clipped_residuals, local_medians
@@ -27,7 +27,7 @@ from skinr.solver_choice import choose_solver, goes_by_values, may_begin_with_fe
 from skinr.splits import hold_out, leave_out, training_rows
 from skinr.stored_rows import Rows
 from skinr.survey import Survey
-from skinr.targets import Layout, jet_problem, units_of_derivatives, with_implied_values
+from skinr.targets import jet_problem, units_of_derivatives, with_implied_values
 from skinr.validation import validate_rows
 
 if TYPE_CHECKING:
@@ -280,7 +280,7 @@ def _new_units(regressor: SirenRegressor, survey: Survey) -> Units:
     if not regressor.normalize_y:
         y = AffineMap.identity(layout.n_outputs)
     elif layout.has_derivatives:
-        ((omega_0, _),) = choose_frequencies(regressor, Survey(table, layout), "adam")
+        ((omega_0, _),) = choose_frequencies(regressor, survey, "adam")
         y = units_of_derivatives(table, layout, X, omega_0)
     else:
         y = AffineMap.from_moments(table.y, table.weight)

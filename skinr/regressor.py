@@ -19,6 +19,7 @@ from skinr.derivatives import TORCH_DTYPES, DerivativesMixin
 from skinr.ensemble import mean_of_members, members_of, to_network, to_stack
 from skinr.error_bars import ErrorBarsMixin
 from skinr.features import features_kept_on_error
+from skinr.history import History
 from skinr.losses import LOSSES
 from skinr.model_files import FittedState
 from skinr.network import SirenStack
@@ -29,7 +30,6 @@ from skinr.problem import Problem, prepare
 from skinr.rows import to_tensor
 from skinr.scaling import CHUNK_SIZE
 from skinr.solve import Solution, go_through, solve, warn_of
-from skinr.training import History
 
 LARGEST = 1e30
 """Value of a parameter that float32 can compute with."""

@@ -63,6 +63,10 @@ class AffineMap(NamedTuple):
         chunks = (table[chunk] for chunk in gen_batches(len(table), CHUNK_SIZE))
         extremes = np.array([(part.min(axis=0), part.max(axis=0)) for part in chunks], np.float64)
         low, high = extremes[:, 0].min(axis=0), extremes[:, 1].max(axis=0)
+        return cls._between(low, high)
+
+    @classmethod
+    def _between(cls, low: NDArray[np.float64], high: NDArray[np.float64]) -> AffineMap:
         return cls(low / 2 + high / 2, high / 2 - low / 2)
 
     @classmethod
@@ -87,7 +91,7 @@ class AffineMap(NamedTuple):
             reach = FAR_OUT * (third - first)
             fences = first - reach, third + reach
         low, high, n_usual = _range_within(table, *fences)
-        rest = cls(low / 2 + high / 2, high / 2 - low / 2)
+        rest = cls._between(low, high)
         is_stretched = (
             (n_usual >= (1 - MOST_FAR_OUT) * len(table))
             & (rest.scale > 0)
@@ -126,9 +130,8 @@ class AffineMap(NamedTuple):
 
     def normalize(self, table: NDArray[Any]) -> NDArray[np.float64]:
         """Map columns from the user's units to the network's."""
-        divisor = np.where(self.scale > 0, self.scale, np.inf)
         with np.errstate(over="ignore"):
-            normalized = (table - self.center) / divisor
+            normalized = quotient(table - self.center, self.scale)
         return cast("NDArray[np.float64]", normalized.clip(-MAX_NORMALIZED, MAX_NORMALIZED))
 
     def restore(self, table: NDArray[Any]) -> NDArray[np.float64]:
@@ -157,12 +160,12 @@ class Units(NamedTuple):
     @property
     def gradient(self) -> NDArray[np.float64]:
         """What 1 in the network's gradient means, (n_features, n_outputs); 0 along constants."""
-        return _quotient(self.y.scale, self.X.scale[:, None])
+        return quotient(self.y.scale, self.X.scale[:, None])
 
     @property
     def hessian(self) -> NDArray[np.float64]:
         """What 1 in the network's Hessian means, (n_features, n_features, n_outputs)."""
-        return _quotient(self.gradient, self.X.scale[:, None, None])
+        return quotient(self.gradient, self.X.scale[:, None, None])
 
     @property
     def laplacian(self) -> NDArray[np.float64]:
@@ -172,7 +175,7 @@ class Units(NamedTuple):
     @property
     def laplacian_operator(self) -> list[tuple[int, int, float]]:
         """The Laplacian by the user's coordinates as a quadratic form in the network's."""
-        relative = _quotient(self._smallest_scale, self.X.scale) ** 2
+        relative = quotient(self._smallest_scale, self.X.scale) ** 2
         return [(j, j, float(factor)) for j, factor in enumerate(relative) if factor > 0]
 
     @property
@@ -181,10 +184,10 @@ class Units(NamedTuple):
         return np.float64(varying.min() if varying.size else 1)
 
 
-def _quotient(
-    scale: NDArray[np.float64] | np.float64, divisor: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    return scale / np.where(divisor > 0, divisor, np.inf)
+def quotient(numbers: NDArray[Any] | np.float64, scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide numbers by a scale, which is 0 where they do not vary: what they are then, too."""
+    result: NDArray[np.float64] = numbers / np.where(scale > 0, scale, np.inf)
+    return result
 
 
 def _range_within(

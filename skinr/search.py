@@ -30,7 +30,7 @@ from skinr.checkpoint import refuse_checkpoints
 from skinr.fits import Fit, names_no_score
 from skinr.groups import Outcome, fit_group, make_groups
 from skinr.interruption import parts_of_a_whole
-from skinr.memory import kept
+from skinr.memory import cached
 from skinr.regressor import SirenRegressor
 from skinr.rehearsal import (
     Key,
@@ -297,7 +297,7 @@ class SirenSearchCV(GridSearchCV):
         keys = list(fits)
         n_workers = effective_n_jobs(self.n_jobs)
         groups = make_groups(list(fits.values()), n_workers, racing=self.racing)
-        do_group = kept(fit_group, self.memory)
+        do_group = cached(fit_group, self.memory)
         outcomes = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch)(
             delayed(do_group)(_renumber([fits[keys[index]] for index in group]), racing=self.racing)
             for group in groups

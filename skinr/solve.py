@@ -22,12 +22,13 @@ from skinr.eigenbasis import Eigenbasis
 from skinr.ensemble import mean_of_members
 from skinr.error_bars import noise_of_stream, noise_of_unseen
 from skinr.few_rows import begin_with_few
+from skinr.files import to_plain
+from skinr.history import History
 from skinr.interruption import Interruption, note_interruption
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
 from skinr.losses import Objective
 from skinr.lower_frequencies import neighbours
-from skinr.model_files import to_plain
 from skinr.network import SirenStack
 from skinr.optimizers import Adam, AdamState, learning_rates
 from skinr.passes import evaluate
@@ -36,9 +37,9 @@ from skinr.problem import Problem, with_values
 from skinr.progress import progress_bar
 from skinr.robust import MOST_ROUNDS, clipped_residuals, has_settled
 from skinr.rows import to_tensor
-from skinr.scaling import CHUNK_SIZE, Units
+from skinr.scaling import CHUNK_SIZE, Units, quotient
 from skinr.targets import constant_from_rows
-from skinr.training import EarlyStopping, History, Monitor, train
+from skinr.training import EarlyStopping, Monitor, train
 
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor
@@ -330,8 +331,7 @@ def _noise_of(
     scale = problem.units.y.scale
     if earlier is None:
         return noise_of_unseen(problem.stack, problem.unseen) * scale
-    before = earlier / np.where(scale > 0, scale, np.inf)
-    return noise_of_stream(before, problem.stack, problem.unseen) * scale
+    return noise_of_stream(quotient(earlier, scale), problem.stack, problem.unseen) * scale
 
 
 def _with_constant(solution: Solution, problem: Problem) -> Solution:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skinr.choices import choose_batch_size, layer_sizes, term_weights
+from skinr.choices import choose_batch_size
+from skinr.first_networks import layer_sizes
+from skinr.layout import term_weights
 from skinr.most_probable import FEW_ROWS
 from skinr.picture_rows import is_on_grid
 from skinr.rows import Table
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor
 
 MOST_OTHER_NUMBERS_FOR_LM = 500
-"""Targets up to which it does for derivatives, and for pixels, of which least squares would take
-much for noise."""
+"""Targets up to which `solver="auto"` solves by least squares for derivatives, and for pixels, of
+which it would take much for noise."""
 
 FEWEST_ROWS_FOR_SOAP = 2048
 """Rows from which `solver="auto"` takes SOAP."""

@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from skinr.error_bars import deal_to_pairs
+from skinr.layout import Layout
 from skinr.rows import Table, TrainingRows
 from skinr.scaling import AffineMap, Units
 from skinr.stored_rows import Rows, StoredRows, is_copied
-from skinr.targets import Layout
 
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor
+
+LEFT_OUT = 0.1
+"""Share of the rows that a pair of members is not fitted to."""
+
+MOST_LEFT_OUT = 2000
+"""As many rows at most: the noise is known to one or two percent by those of a few pairs."""
 
 
 def hold_out(regressor: SirenRegressor, table: Table, seed: int) -> tuple[Table, Table]:
@@ -79,3 +85,26 @@ def leave_out(
     values = (layout.values_of(table) for table in unseen)
     sets = [TrainingRows.from_table(part, units.X, units.y, like) for part in values]
     return rows, TrainingRows.join(sets, sets[0].n_rows)
+
+
+def deal_to_pairs(
+    n_rows: int, n_members: int, random: np.random.RandomState
+) -> list[NDArray[np.intp]]:
+    """Choose rows at random for each pair of members to leave out.
+
+    Parameters
+    ----------
+    n_rows, n_members : int
+        At least 2 of each.
+    random : RandomState
+
+    Returns
+    -------
+    parts : list of ndarray
+        Of each pair, of equal size, different ones as far as there are enough. Without a second
+        one the last member goes with the last pair.
+    """
+    n_pairs = n_members // 2
+    size = min(max(1, int(LEFT_OUT * n_rows)), MOST_LEFT_OUT)
+    turns = np.arange(n_pairs * size).reshape(n_pairs, size) % n_rows
+    return list(random.permutation(n_rows)[turns])

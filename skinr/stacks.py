@@ -15,6 +15,7 @@ from torch import Tensor
 
 from skinr.checkpoint import State
 from skinr.fits import Fit
+from skinr.history import History
 from skinr.interruption import Interruption
 from skinr.losses import Objective
 from skinr.network import SirenStack
@@ -24,7 +25,7 @@ from skinr.rows import TrainingRows
 from skinr.solve import Solution, make_optimizer
 from skinr.stored_rows import StoredRows
 from skinr.threads import map_in_threads
-from skinr.training import History, Monitor, train
+from skinr.training import Monitor, train
 
 CACHE_BYTES = 2**23
 """Memory of a stack on a CPU: what stays in its caches, also where others use them too."""
@@ -113,8 +114,8 @@ def advance(runs: list[Run], first: int, last: int) -> list[Run]:
     n_threads = max(1, min(runs[0].fit.n_threads, len(runs) * n_bytes // THREAD_BYTES))
     n_stacks = n_threads * ceil(len(runs) / (n_threads * most))
     parts = gen_batches(len(runs), ceil(len(runs) / n_stacks))
-    advance = partial(_advance_or_halve, first=first, last=last)
-    return list(chain(*map_in_threads(advance, [runs[part] for part in parts], n_threads)))
+    advance_part = partial(_advance_or_halve, first=first, last=last)
+    return list(chain(*map_in_threads(advance_part, [runs[part] for part in parts], n_threads)))
 
 
 def _memory_of_a_stack(device: torch.device) -> int:

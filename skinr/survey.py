@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skinr.frequency import spectral_edge
+from skinr.layout import Layout
 from skinr.picture_rows import is_on_grid, is_picture
 from skinr.relevance import relevances
 from skinr.rows import Table
 from skinr.stored_rows import is_copied
-from skinr.targets import Layout
 
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from skinr.checkpoint import State
+from skinr.history import History
 from skinr.interruption import Interruption
 from skinr.losses import Objective
 from skinr.optimizers import Adam
@@ -30,37 +31,6 @@ STEP_BACK_FACTOR = 0.1
 
 DIVERGENCE_FACTOR = 3.0
 """A loss of so many times what predicting 0 costs, or the first one did, has diverged."""
-
-
-class History(NamedTuple):
-    """What happened during a fit.
-
-    Parameters
-    ----------
-    losses : ndarray of shape (n_iter, K)
-        The objective before each update, on that update's batch.
-    validation_scores : ndarray of shape (n_evaluations, K) or None
-        R² on the validation rows, where there are any.
-    n_step_backs : ndarray of shape (K,)
-        How often each network diverged and was taken back to its last good state.
-    interruption : str or None
-        What ended the fit before its last update, if something did.
-    """
-
-    losses: NDArray[np.float64]
-    validation_scores: NDArray[np.float64] | None
-    n_step_backs: NDArray[np.float64]
-    interruption: str | None
-
-    def take(self, k: int) -> History:
-        """Return what happened to network k, as the history of a stack of one."""
-        scores = self.validation_scores
-        return History(
-            self.losses[:, k : k + 1],
-            None if scores is None else scores[:, k : k + 1],
-            self.n_step_backs[k : k + 1],
-            self.interruption,
-        )
 
 
 class Safeguard:
@@ -284,7 +254,7 @@ def train(
         The learning rate of every update.
     batch_size : int
         Rows of an update; the whole table where it has no more than that.
-    generators : sequence of K torch.Generator, or of 1 that the networks share
+    generators : sequence of K torch.Generator
     monitor : Monitor
 
     Returns

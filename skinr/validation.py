@@ -10,9 +10,8 @@ from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from skinr.choices import term_weights
+from skinr.layout import Layout, check_targets, collect_targets, require_real, term_weights
 from skinr.rows import Table
-from skinr.targets import Layout, check_targets, collect_targets, require_real
 
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor

@@ -8,7 +8,7 @@ from scipy import stats
 from sklearn.exceptions import NotFittedError
 
 from skinr import SirenRegressor
-from skinr.error_bars import deal_to_pairs, noise_of_unseen, spread
+from skinr.error_bars import noise_of_unseen, spread
 from skinr.interruption import Interruption
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
@@ -199,16 +199,6 @@ def test_noise_of_unseen_rows_is_told_from_the_spread(weighted, n_sets):
     found = noise_of_unseen(members, TrainingRows(coordinates, targets, weight))
     assert 0.38 < found[1] < 0.52
     assert found[0] < 0.25
-
-
-def test_rows_are_dealt_to_one_pair_each_as_far_as_they_go():
-    random = np.random.RandomState(0)
-    parts = deal_to_pairs(50, 7, random)
-    assert [len(part) for part in parts] == [5, 5, 5]
-    assert len(set(np.concatenate(parts))) == 15
-    few = deal_to_pairs(3, 10, random)
-    assert [len(part) for part in few] == [1] * 5
-    assert set(np.concatenate(few)) == {0, 1, 2}
 
 
 def test_an_ensemble_of_which_one_network_was_done_says_what_happened():

@@ -12,8 +12,8 @@ from skinr.frequency import (
     LOWEST,
     Frequencies,
     candidate_frequencies,
+    fallback_frequencies,
     frequencies_for_batches,
-    lower_frequencies,
     omega_0_from_density,
     spectral_edge,
 )
@@ -96,10 +96,10 @@ def test_fast_oscillations_have_a_candidate_of_their_own():
 
 def test_what_is_tried_then_is_lower_and_learns_slowly_in_hidden_layers():
     candidates = candidate_frequencies(uniform(100, 1), 90.0)
-    lower = lower_frequencies(candidates)
+    lower = fallback_frequencies(candidates)
     assert [first for first, _ in lower] == [first for first, _ in candidates[-2::-2]]
     assert all(hidden < 1 for _, hidden in lower)
-    assert lower_frequencies(candidates[:1]) == []
+    assert fallback_frequencies(candidates[:1]) == []
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from skinr import ImageRegressor, SirenRegressor, SirenSearchCV
-from skinr.memory import kept
+from skinr.memory import cached
 
 
 def doubled(x):
@@ -38,7 +38,7 @@ def test_a_relative_path_is_that_of_where_it_was_given(tmp_path, monkeypatch, fo
     """As workers need it, which may have begun elsewhere."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
-    double = kept(doubled, folder)
+    double = cached(doubled, folder)
     monkeypatch.chdir("elsewhere")
     double(2)
     assert list((tmp_path / "kept").rglob("output.pkl"))
