@@ -181,11 +181,11 @@ class DerivativesMixin:
         laplacian: ArrayLike | None,
     ) -> float:
         """Return the mean over the kinds of the R² of their known entries."""
-        X = self._validate_coordinates(X)
-        targets, layout = collect_targets(X.shape, y, gradient, laplacian)
+        shape = self._validate_coordinates(X).shape
+        targets, layout = collect_targets(shape, y, gradient, laplacian)
         self._check_outputs(layout)
         predictions, _ = collect_targets(
-            X.shape,
+            shape,
             self.predict(X) if "values" in layout.kinds else None,
             self.gradient(X) if "gradient" in layout.kinds else None,
             self.laplacian(X) if "laplacian" in layout.kinds else None,

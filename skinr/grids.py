@@ -161,9 +161,13 @@ def as_shape(name: str, shape: Any, n_axes: int) -> tuple[int, ...]:
     shape : tuple of int
     """
     sizes = tuple(shape) if np.iterable(shape) else (shape,)
-    if len(sizes) != n_axes or not all(isinstance(n, int | np.integer) and n > 0 for n in sizes):
+    if len(sizes) != n_axes or not all(map(_is_size, sizes)):
         raise ValueError(f"{name} must be {n_axes} integers of at least 1; {shape!r} given.")
     return tuple(int(size) for size in sizes)
+
+
+def _is_size(size: Any) -> bool:
+    return isinstance(size, int | np.integer) and not isinstance(size, bool) and int(size) > 0
 
 
 def _as_factors(scale: Any, n_axes: int) -> tuple[float, ...]:

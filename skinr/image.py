@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from typing import Any, ClassVar
 
@@ -12,11 +14,24 @@ from PIL import Image
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_n_features,
+    check_array,
+    check_is_fitted,
+    validate_data,
+)
 
 from skinr.features import features_kept_on_error
 from skinr.grids import Grid, Region, as_shape, to_coordinates
-from skinr.pixels import ImageFormat, ImageSource, make_image, read_image, to_pixels, to_values
+from skinr.pixels import (
+    ImageFormat,
+    ImageSource,
+    make_image,
+    read_image,
+    refuse_masks,
+    to_pixels,
+    to_values,
+)
 
 Array = NDArray[Any]
 
@@ -155,7 +170,9 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
             As :meth:`transform`.
         """
         check_is_fitted(self)
-        coordinates = self._validate_positions(X, reset=False)
+        with _image_hint(X):
+            coordinates = check_array(X, dtype=[np.float64, np.float32])
+            _check_n_features(self, coordinates, reset=False)
         size = np.asarray(self.shape_, coordinates.dtype)
         positions: Array = (coordinates + 1) * (size / 2) - 0.5
         return positions
@@ -229,12 +246,15 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         ValueError
             If the values do not fit the shape or the channels, or are not finite; NaN may be in an
             image of floats.
+        TypeError
+            If they are a masked array.
         """
         if not hasattr(self, "image_format_"):
             raise NotFittedError("The image's format is not known yet: call image_to_arrays first.")
         image_format = self.image_format_
         sizes = image_format.grid_shape
         grid_shape = sizes if shape is None else as_shape("shape", shape, len(sizes))
+        refuse_masks("y", y)
         values = np.asarray(y)
         n_channels = image_format.n_channels or 1
         n_pixels = prod(grid_shape)
@@ -301,13 +321,20 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         return pixels
 
     def _validate_positions(self, X: ArrayLike, *, reset: bool) -> Array:
-        hint = "A table of pixel positions is accepted; image_to_arrays makes one of an image."
-        if isinstance(X, Image.Image | str | bytes | os.PathLike):
-            raise TypeError(f"{type(X).__name__} given. {hint}")
-        try:
+        with _image_hint(X):
             positions: Array = validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
-        except ValueError as error:
-            if np.ndim(X) > 2 or "features, but" in str(error):
-                raise ValueError(f"{error} {hint}") from error
-            raise
         return positions
+
+
+@contextmanager
+def _image_hint(X: ArrayLike) -> Iterator[None]:
+    """Say in the error about a table of positions what to do with an image."""
+    hint = "A table of pixel positions is accepted; image_to_arrays makes one of an image."
+    if isinstance(X, Image.Image | str | bytes | os.PathLike):
+        raise TypeError(f"{type(X).__name__} given. {hint}")
+    try:
+        yield
+    except ValueError as error:
+        if np.ndim(X) > 2 or "features, but" in str(error):
+            raise ValueError(f"{error} {hint}") from error
+        raise

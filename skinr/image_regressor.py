@@ -34,6 +34,7 @@ from skinr.pixels import (
     clip_values,
     make_image,
     read_image,
+    refuse_masks,
     to_pixels,
     to_values,
 )
@@ -107,7 +108,12 @@ class ImageRegressor(BaseEstimator):
     -----
     scikit-learn's `check_estimator` does not apply: X is one image here and not a table of
     samples, and `predict` takes the size of the image that is wanted. `clone`, `get_params`,
-    `set_params`, pickling and metadata routing work as everywhere.
+    `set_params`, pickling and metadata routing work as everywhere. A search goes inside, as in
+    `ImageRegressor(GridSearchCV(...))`: around it, `GridSearchCV` and `cross_val_score` would cut
+    the image into bands of rows, and score each fit by a picture stretched over another band.
+
+    `SirenRegressor()` smooths pictures of up to 500 values, as it does any table of few rows; with
+    `solver="adam"` it learns them pixel by pixel.
 
     A plan for a gigapixel on a cluster: ``np.load(path, mmap_mode="r")`` as the image,
     ``tile_size=128``, ``memory`` on a disk that all share, and
@@ -135,7 +141,7 @@ class ImageRegressor(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "regressor": [HasMethods(["fit", "predict"]), None],
+        "regressor": [HasMethods(["fit"]), None],
         "channel_axis": [StrOptions({"auto"}), Integral, None],
         "tile_size": [Interval(Integral, 1, None, closed="left"), "array-like", None],
         "n_jobs": [Integral, None],
@@ -265,7 +271,8 @@ class ImageRegressor(BaseEstimator):
             Number of pixels along each axis.
         scale : float or tuple of float, default=None
             Pixels for one of the fitted image, along all axes or along each; 1 where neither this
-            nor `shape` is given. The number of pixels is rounded, the span is exact.
+            nor `shape` is given. The number of pixels is rounded, the span is exact. Each is the
+            function's value at its centre: to reduce an image, take means of larger predictions.
         region : sequence of (start, stop), default=None
             The part of the fitted image to cover, in its pixels along each axis, as in slices;
             also fractions of pixels. None covers the whole.
@@ -445,8 +452,7 @@ def _known_pixels(pixels: Array, mask: ArrayLike | None) -> NDArray[np.bool_]:
 
 
 def _as_grid(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Array:
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array, whose mask would be ignored; give {name}.data.")
+    refuse_masks(name, value)
     array = read_picture(value)[0] if isinstance(value, Image.Image) else np.asarray(value)
     if array.shape != shape:
         raise ValueError(

@@ -108,7 +108,8 @@ class PersistenceMixin:
         Returns
         -------
         model : estimator
-            Fitted, on the device that it was on, or on the CPU where there is none such here.
+            Fitted, on the device that it was on, or on the CPU where there is none such here. What
+            `set_fit_request` and its like have asked for is not kept.
 
         Raises
         ------

@@ -88,7 +88,7 @@ def read_image(image: ImageSource, channel_axis: int | str | None) -> tuple[Arra
             "mask=~np.ma.getmaskarray(image), and floats that are NaN where a pixel is missing."
         )
     if isinstance(image, np.ndarray):
-        pixels, picture = image, None
+        pixels, picture = np.asarray(image), None
     elif isinstance(image, Image.Image | str | os.PathLike) or _is_binary_file(image):
         pixels, picture = read_picture(image)
     else:
@@ -104,6 +104,12 @@ def read_image(image: ImageSource, channel_axis: int | str | None) -> tuple[Arra
         tuple(sizes), None if axis is None else n_channels, axis, pixels.dtype, picture
     )
     return pixels, image_format
+
+
+def refuse_masks(name: str, value: Any) -> None:
+    """Raise a TypeError for a masked array."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask would be ignored; give {name}.data.")
 
 
 def make_image(pixels: Array, image_format: ImageFormat) -> Image.Image | Array:

@@ -461,8 +461,8 @@ class SirenRegressor(
             Non-negative weights, not all of them zero.
         gradient : array-like of shape (n_samples, n_features) or \
                 (n_samples, n_outputs, n_features), optional
-            Derivatives of the values by the columns of this `X`, in the units of both: behind
-            another step of a Pipeline, by what that step returns.
+            Derivatives of the values by the columns of this `X`, in their order, in the units of
+            both: behind another step of a Pipeline, by what that step returns.
         laplacian : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
             Sums of the second derivatives by each column of this `X`.
 
@@ -562,17 +562,18 @@ class SirenRegressor(
     def predict(
         self,
         X: ArrayLike,
+        *,
         return_gradient: Literal[False] = False,
         return_std: Literal[False] = False,
     ) -> Values: ...
 
     @overload
     def predict(
-        self, X: ArrayLike, return_gradient: bool = False, return_std: bool = False
+        self, X: ArrayLike, *, return_gradient: bool = False, return_std: bool = False
     ) -> Values | tuple[Values, Values]: ...
 
     def predict(
-        self, X: ArrayLike, return_gradient: bool = False, return_std: bool = False
+        self, X: ArrayLike, *, return_gradient: bool = False, return_std: bool = False
     ) -> Values | tuple[Values, Values]:
         """Evaluate the fitted function.
 

@@ -96,6 +96,23 @@ def test_a_failed_fit_leaves_the_earlier_one(earlier, later):
         assert vars(pixels) == {"shape": (4, 2)}
 
 
+@pytest.mark.filterwarnings("error")
+def test_coordinates_that_come_back_need_no_names():
+    positions = pd.DataFrame(np.arange(8.0).reshape(4, 2), columns=["row", "column"])
+    pixels = ImageCoordinateTransformer().fit(positions)
+    back = pixels.inverse_transform(pixels.transform(positions))
+    np.testing.assert_allclose(back, positions, atol=1e-12)
+    with pytest.raises(ValueError, match="3 features, but"):
+        pixels.inverse_transform(np.zeros((1, 3)))
+
+
+def test_the_mask_of_values_is_not_ignored():
+    pixels = ImageCoordinateTransformer()
+    _, y = pixels.image_to_arrays(np.ones((2, 3)))
+    with pytest.raises(TypeError, match="y is a masked array"):
+        pixels.arrays_to_image(np.ma.masked_where(y > 0, y))
+
+
 def test_pandas_output_and_feature_names():
     positions = pd.DataFrame({"row": [0.0, 3.0], "column": [0.0, 1.0]})
     pixels = ImageCoordinateTransformer().set_output(transform="pandas")

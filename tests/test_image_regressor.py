@@ -10,7 +10,7 @@ from scipy.ndimage import center_of_mass
 from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.datasets import load_sample_image
-from sklearn.ensemble import BaggingRegressor
+from sklearn.ensemble import BaggingRegressor, StackingRegressor
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
@@ -67,6 +67,23 @@ def test_it_is_transformer_and_regressor():
         pixels.arrays_to_image(pipeline.predict(pixels.grid((50, 20))), (50, 20)),
     )
     np.testing.assert_array_equal(model.predict(dtype=float).ravel(), pipeline.predict(X))
+
+
+def test_a_regressor_may_get_its_predict_by_its_fit():
+    stack = StackingRegressor([("line", LinearRegression()), ("nearest", NEAREST)])
+    assert ImageRegressor(stack).fit(waves(9, 9)).predict().shape == (9, 9)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_a_matrix_is_an_array():
+    image = waves(6, 8)
+    assert ImageRegressor(NEAREST).fit(np.asmatrix(image)).score(np.asmatrix(image)) == np.inf
+
+
+@pytest.mark.parametrize("shape", [(True, 4), (4, np.True_)])
+def test_a_boolean_is_no_size(shape):
+    with pytest.raises(ValueError, match="2 integers of at least 1"):
+        ImageRegressor(NEAREST).fit(waves(6, 8)).predict(shape)
 
 
 @pytest.mark.parametrize("mode", [mode for mode in PIL_MODES if mode != "F"])

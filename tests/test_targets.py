@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,6 +48,14 @@ def test_slopes_alone_give_the_function_but_for_a_constant_with_mean_0():
     assert abs(model.predict(X).mean()) < 1e-5
     assert model.score(X, gradient=SLOPES) > 0.9999
     assert model.predict(X).shape == (40,)
+
+
+@pytest.mark.filterwarnings("error")
+def test_scores_of_derivatives_know_the_names_of_features():
+    table = pd.DataFrame(X, columns=["x"])
+    options = {"hidden_layer_sizes": 4, "solver": "adam", "max_iter": 2}
+    model = SirenRegressor(**options).fit(table, VALUES)
+    assert np.isfinite(model.score(table, VALUES, gradient=SLOPES, laplacian=CURVATURES))
 
 
 def test_one_known_value_settles_the_constant():
