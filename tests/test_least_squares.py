@@ -41,6 +41,23 @@ def test_a_handful_of_exact_rows(function):
     assert np.median([1 - model.score(new, truth) for model in models]) < 0.01
 
 
+@pytest.mark.parametrize("random_state", range(4))
+@pytest.mark.parametrize(
+    ("positions", "values", "expected"),
+    [
+        ([0, 1], [0, 255], [0, 255]),
+        ([0, 1, 2, 3, 4], [3, -1, 2, 2, 9], [3, -1, 2, 2, 9]),
+        ([0, 0, 1, 1], [0, 2, 5, 9], [1, 1, 7, 7]),
+    ],
+)
+def test_so_few_rows_show_no_noise(positions, values, expected, random_state):
+    X, y = np.array(positions)[:, None], np.array(values)
+    model = SirenRegressor(random_state=random_state).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), expected, atol=0.01 * np.ptp(y))
+    both = SirenRegressor(random_state=random_state).fit(X, np.column_stack([y, -y]))
+    np.testing.assert_allclose(both.predict(X)[:, 1], -np.array(expected), atol=0.01 * np.ptp(y))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "n_features", "noise"), [("two sines", 1, 0.3), ("pole", 1, 0.03), ("product", 2, 0.3)]
