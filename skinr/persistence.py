@@ -94,8 +94,9 @@ class PersistenceMixin:
             arrays["validation_scores"] = self.validation_scores_
         if self.noise_ is not None:
             arrays["noise"] = self.noise_
+        psnr = _psnr(self.network_, stored.float())
         write_file(path, self._description(), arrays)
-        return _psnr(self.network_, stored.float())
+        return psnr
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
