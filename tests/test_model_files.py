@@ -85,5 +85,6 @@ def test_damaged_files_are_rejected():
     assert fuzz_models(damage_bytes, 1500)["other finite predictions"] == 0
 
 
+@pytest.mark.slow
 def test_forged_files_are_rejected_or_models():
     assert fuzz_models(forge, 1000)["rejected"] > 500

@@ -84,6 +84,7 @@ def test_rows_that_hardly_count_do_not_matter():
     assert found(X, y, weight)[1] <= 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_rows", [200, 2500])
 def test_functions_of_features_that_are_not_alike_are_learned(monkeypatch, n_rows):
     monkeypatch.setattr("skinr.few_rows.SECOND_NUMBERS", 300)

@@ -149,6 +149,7 @@ def test_an_interrupted_round_leaves_what_the_one_before_has_found(monkeypatch):
     np.testing.assert_array_equal(model.loss_curve_, losses)
 
 
+@pytest.mark.slow
 def test_outliers_hide_no_oscillation_from_the_choice_of_the_solver(monkeypatch):
     monkeypatch.setattr(skinr.solver_choice, "FEW_ROWS", 40)
     random = np.random.default_rng(0)

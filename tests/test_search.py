@@ -473,6 +473,7 @@ def test_fits_without_a_random_state_are_each_on_their_own(chirp, stacks, racing
     np.testing.assert_array_equal(scores[[1, 2]], scores[[4, 5]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "regressor",
     [small(solver="lm", max_iter=8), small(early_stopping=True)],
