@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from skinr.choices import (
-    choose_frequencies,
-    choose_weight_scale,
-    head_start,
-)
+from skinr.choices import choose_frequencies, choose_weight_scale, head_start
 from skinr.device import resolve_device
 from skinr.ensemble import members_of, to_stack
 from skinr.layout import Layout

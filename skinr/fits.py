@@ -118,7 +118,6 @@ class Fit(NamedTuple):
             regressor.early_stopping
             or regressor.n_estimators > 1
             or regressor.max_time is not None
-            or regressor.checkpoint is not None
             or not self.arguments.keys() <= {"X", "y", "sample_weight"}
         )
 

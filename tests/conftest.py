@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+import skinr.relevance
 from skinr.interruption import Interruption
 
 settings.register_profile("skinr", deadline=None, max_examples=25, derandomize=True)
@@ -23,6 +24,19 @@ def chirp():
     """200 rows of one variable, without noise."""
     X = np.linspace(0, 1, 200)[:, None]
     return X, np.sin(20 * X[:, 0] ** 2)
+
+
+@pytest.fixture
+def surface():
+    """4096 rows of two variables, without noise."""
+    X = np.random.default_rng(0).uniform(-1, 1, (4096, 2))
+    return X, np.sin(3 * X[:, 0]) * np.cos(2 * X[:, 1])
+
+
+@pytest.fixture
+def few_rows_for_relevances(monkeypatch):
+    """For the sake of time."""
+    monkeypatch.setattr(skinr.relevance, "MOST_ROWS", 100)
 
 
 @pytest.fixture(autouse=True)

@@ -4,21 +4,10 @@ import torch
 
 import skinr.choices
 import skinr.picture_rows
-import skinr.relevance
 from skinr import SirenRegressor
 from skinr.problem import prepare
 
-
-@pytest.fixture(autouse=True)
-def _few_rows_are_looked_at(monkeypatch):
-    """For the sake of time."""
-    monkeypatch.setattr(skinr.relevance, "MOST_ROWS", 100)
-
-
-@pytest.fixture(scope="module")
-def surface():
-    X = np.random.default_rng(0).uniform(-1, 1, (4096, 2))
-    return X, np.sin(3 * X[:, 0]) * np.cos(2 * X[:, 1])
+pytestmark = pytest.mark.usefixtures("few_rows_for_relevances")
 
 
 def texture(n_pixels):

@@ -1,31 +1,12 @@
 import numpy as np
 import pytest
+from test_choices import positions, texture
 
-import skinr.relevance
 import skinr.solver_choice
 from skinr import SirenRegressor
 from skinr.problem import prepare
 
-
-@pytest.fixture(autouse=True)
-def _few_rows_are_looked_at(monkeypatch):
-    """For the sake of time."""
-    monkeypatch.setattr(skinr.relevance, "MOST_ROWS", 100)
-
-
-@pytest.fixture(scope="module")
-def surface():
-    X = np.random.default_rng(0).uniform(-1, 1, (4096, 2))
-    return X, np.sin(3 * X[:, 0]) * np.cos(2 * X[:, 1])
-
-
-def texture(n_pixels):
-    return np.random.default_rng(1).normal(size=n_pixels)
-
-
-def positions(*shape):
-    axes = np.meshgrid(*map(np.arange, shape), indexing="ij")
-    return np.stack(axes, axis=-1).reshape(-1, len(shape)).astype(float)
+pytestmark = pytest.mark.usefixtures("few_rows_for_relevances")
 
 
 @pytest.mark.parametrize(
