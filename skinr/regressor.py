@@ -108,7 +108,7 @@ class SirenRegressor(
     solver : {"auto", "lm", "adam", "soap"}, default="auto"
         "lm" is for small tables: Levenberg and Marquardt's steps over all rows in float64. It keeps
         the weights near their initial values, as strongly as the noise that it finds in the rows
-        calls for, and stops by itself. Its cost grows with the cube of the number of values and
+        calls for, and stops by itself. Up to five rows are exact to a single network. Its cost grows with the cube of the number of values and
         derivatives, of which it takes 20,000 at most, and no derivatives for an ensemble. It takes
         no `early_stopping`, ignores `alpha`, and knows no losses but "squared_error" and, for the
         values of one network, "huber".
