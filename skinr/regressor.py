@@ -108,10 +108,10 @@ class SirenRegressor(
     solver : {"auto", "lm", "adam", "soap"}, default="auto"
         "lm" is for small tables: Levenberg and Marquardt's steps over all rows in float64. It keeps
         the weights near their initial values, as strongly as the noise that it finds in the rows
-        calls for, and stops by itself. Up to five rows are exact to a single network. Its cost grows with the cube of the number of values and
-        derivatives, of which it takes 20,000 at most, and no derivatives for an ensemble. It takes
-        no `early_stopping`, ignores `alpha`, and knows no losses but "squared_error" and, for the
-        values of one network, "huber".
+        calls for, and stops by itself. One network takes up to five rows for exact. Its cost grows
+        with the cube of the number of values and derivatives, of which it takes 20,000 at most, and
+        no derivatives for an ensemble. It takes no `early_stopping`, ignores `alpha`, and knows no
+        losses but "squared_error" and, for the values of one network, "huber".
         "adam" updates on mini-batches in float32, for any table. "soap" is Adam in the eigenbasis
         of the gradients' covariances [3]_: it fills in better between the rows, and gets much
         further in several thousand updates, but costs more where layers are wide and batches
