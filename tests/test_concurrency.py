@@ -79,7 +79,7 @@ def test_in_workers_of_joblib(expected, backend):
 def test_in_started_processes(expected, method):
     context = multiprocessing.get_context(method)
     with ProcessPoolExecutor(
-        2, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
+        1, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:
         assert list(pool.map(predictions, CONFIGURATIONS)) == expected
 

@@ -84,7 +84,7 @@ def test_noise_larger_than_the_function_is_not_memorised_later():
 
 
 def test_the_other_rows_help():
-    X, y = table(smooth, noise=0.3, n_rows=20_000)
+    X, y = table(smooth, noise=0.3, n_rows=10_000)
     begun = SirenRegressor(**OPTIONS).fit(X, y)
     few = SirenRegressor(**OPTIONS).fit(X[:FEW], y[:FEW])
     assert unexplained(begun) < 0.5 * unexplained(few)
@@ -99,10 +99,8 @@ def test_what_few_rows_do_not_show_is_fitted_as_ever():
 
 def test_ensembles_do_not_memorise_noise_either():
     X, y = table(smooth, noise=1.5)
-    options = {**OPTIONS, "n_estimators": 3}
-    begun = SirenRegressor(**options).fit(X, y)
-    anew = SirenRegressor(**options, solver="soap").fit(X, y)
-    assert unexplained(begun) < 0.2 * unexplained(anew)
+    begun = SirenRegressor(**OPTIONS, n_estimators=2).fit(X, y)
+    assert unexplained(begun) < 0.15
     random = np.random.default_rng(2)
     new = random.uniform(-0.98, 0.98, (2000, 2))
     mean, std = begun.predict(new, return_std=True)

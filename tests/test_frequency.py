@@ -49,7 +49,7 @@ def test_a_constant_column_is_no_axis():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_rows", "noise"), [(100, 0.1), (300, 0.0)])
+@pytest.mark.parametrize(("n_rows", "noise"), [(100, 0.1), (200, 0.0)])
 def test_the_default_is_near_the_best_on_a_small_table(n_rows, noise):
     """And the paper's 30, which suits photographs, is far from it."""
     draw = np.random.default_rng(1)
@@ -61,8 +61,9 @@ def test_the_default_is_near_the_best_on_a_small_table(n_rows, noise):
         model = SirenRegressor((64, 64, 64), omega_0=omega_0, random_state=0).fit(X, y)
         return 1 - model.score(new, truth)
 
-    assert error("auto") < 10 * min(error(omega) for omega in (1, 2, 4, 8))
-    assert error("auto") < 0.3 * error(30)
+    chosen = error("auto")
+    assert chosen < 10 * min(error(omega) for omega in (1, 2, 4, 8))
+    assert chosen < 0.3 * error(30)
 
 
 def test_the_choice_is_reported():
@@ -181,12 +182,12 @@ def test_several_variables_have_no_edge():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("n_rows", "rows_a_period", "highest"), [(320, 6.25, 1e-4), (2000, 10, 1e-2)]
+    ("n_rows", "rows_a_period", "highest"), [(320, 6.25, 1e-4), (2000, 10, 5e-2)]
 )
 def test_long_signals_are_learned(n_rows, rows_a_period, highest):
     x, new = np.linspace(0, 1, n_rows)[:, None], np.random.default_rng(0).uniform(0, 1, (2000, 1))
     frequency = 2 * np.pi * n_rows / rows_a_period
-    model = SirenRegressor((64, 64, 64), random_state=0).fit(x, np.sin(frequency * x[:, 0]))
+    model = SirenRegressor((48, 48), random_state=0).fit(x, np.sin(frequency * x[:, 0]))
     assert 1 - model.score(new, np.sin(frequency * new[:, 0])) < highest
 
 

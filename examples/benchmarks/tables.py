@@ -109,7 +109,8 @@ def summarise(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--states", type=int, default=5)
-    parser.add_argument("--functions", type=int, default=len(FUNCTIONS), help="the first so many")
+    parser.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=list(FUNCTIONS))
+    parser.add_argument("--rows", type=int, nargs="+", help="instead of two sizes each")
     parser.add_argument("--figures", type=Path, default=Path("figures"))
     parser.add_argument("--json", help="where to write the figures")
     options = parser.parse_args()
@@ -118,8 +119,8 @@ def main():
     print("1 - R² at new points, median over the random states")
     print(f"{'function':<11}{'rows':>5} {'':<10}" + "".join(f"{key:>18}" for key in (OURS, *PEERS)))
     rows = []
-    for name in list(FUNCTIONS)[: options.functions]:
-        for n_rows in SIZES[n_variables(name)]:
+    for name in options.functions:
+        for n_rows in options.rows or SIZES[n_variables(name)]:
             for condition in CONDITIONS:
                 found = [measure(name, n_rows, condition, k) for k in range(options.states)]
                 rows += [
