@@ -182,12 +182,13 @@ def test_several_variables_have_no_edge():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("n_rows", "rows_a_period", "highest"), [(320, 6.25, 1e-4), (2000, 10, 5e-2)]
+    ("n_rows", "rows_a_period", "sizes", "highest"),
+    [(320, 6.25, (48, 48), 1e-4), (2000, 10, (64, 64, 64), 1e-2)],
 )
-def test_long_signals_are_learned(n_rows, rows_a_period, highest):
+def test_long_signals_are_learned(n_rows, rows_a_period, sizes, highest):
     x, new = np.linspace(0, 1, n_rows)[:, None], np.random.default_rng(0).uniform(0, 1, (2000, 1))
     frequency = 2 * np.pi * n_rows / rows_a_period
-    model = SirenRegressor((48, 48), random_state=0).fit(x, np.sin(frequency * x[:, 0]))
+    model = SirenRegressor(sizes, random_state=0).fit(x, np.sin(frequency * x[:, 0]))
     assert 1 - model.score(new, np.sin(frequency * new[:, 0])) < highest
 
 
