@@ -37,7 +37,7 @@ def test_smooth_functions_to_eight_digits(name):
 def test_a_handful_of_exact_rows(function):
     X, new = (np.linspace(-1, 1, n)[:, None] for n in (6, 300))
     y, truth = function(X[:, 0]), function(new[:, 0])
-    models = [SirenRegressor(random_state=random_state).fit(X, y) for random_state in range(5)]
+    models = [SirenRegressor(random_state=random_state).fit(X, y) for random_state in range(3)]
     assert np.median([1 - model.score(new, truth) for model in models]) < 0.01
 
 
@@ -79,7 +79,7 @@ def test_noise_larger_than_the_function_is_not_memorised(n_features, n_rows, noi
     X, new = (random.uniform(0, 1, (n, n_features)) for n in (n_rows, 1000))
     truth, new_truth = (np.sin(6 * part[:, 0]) + part[:, 1] for part in (X, new))
     y = truth + random.normal(0, noise * truth.std(), n_rows)
-    model = SirenRegressor((64, 64, 64), random_state=0).fit(X, y)
+    model = SirenRegressor((32, 32, 32), random_state=0).fit(X, y)
     assert model.score(new, new_truth) > 0.75
 
 

@@ -39,7 +39,7 @@ def error(model, n_features=1):
 @pytest.mark.parametrize(("n_rows", "n_features"), [(100, 1), (200, 2)])
 def test_outliers_of_any_size_do_little_harm(n_rows, n_features):
     X, y = rows_of(n_rows, n_features)
-    model = SirenRegressor((64, 64, 64), random_state=0)
+    model = SirenRegressor((32, 32, 32), random_state=0)
     clean = error(model.fit(X, y), n_features)
     fits = [
         clone(model).set_params(loss="huber").fit(X, with_outliers(y, size)) for size in (3, 1e6)
@@ -52,14 +52,16 @@ def test_outliers_of_any_size_do_little_harm(n_rows, n_features):
 def test_outliers_on_one_side():
     X, y = rows_of(200)
     wrong = np.where(np.random.default_rng(1).uniform(size=200) < 0.15, 50.0, y)
-    assert error(SirenRegressor(loss="huber", random_state=0).fit(X, wrong)) < NOISE
+    model = SirenRegressor((64, 64, 64), loss="huber", random_state=0)
+    assert error(model.fit(X, wrong)) < NOISE
 
 
 @pytest.mark.slow
 def test_peaks_of_few_rows_are_no_outliers():
     X, noise = rows_of(300)[0], NOISE * np.random.default_rng(3).normal(size=300)
     peak = np.exp(-(((X[:, 0] - 0.5) / 0.04) ** 2))
-    model = SirenRegressor(loss="huber", random_state=0).fit(X, with_outliers(peak + noise, 10))
+    model = SirenRegressor((64, 64, 64), loss="huber", random_state=0)
+    model.fit(X, with_outliers(peak + noise, 10))
     assert model.score(X, peak) > 0.95
 
 
@@ -71,7 +73,8 @@ def test_straight_lines_are_those_of_huber_regressor():
     y += np.where(random.uniform(size=200) < 0.15, 4.0, 0.0)
     line = HuberRegressor(epsilon=1.35, alpha=0).fit(X, y)
     robust, squared = (
-        SirenRegressor(loss=loss, random_state=0).fit(X, y) for loss in ("huber", "squared_error")
+        SirenRegressor((64, 64, 64), loss=loss, random_state=0).fit(X, y)
+        for loss in ("huber", "squared_error")
     )
     inside = X[np.abs(X[:, 0]) < 0.8]
     distances = [
@@ -84,8 +87,9 @@ def test_straight_lines_are_those_of_huber_regressor():
 @pytest.mark.slow
 def test_a_table_that_begins_with_few_rows_has_no_less_of_it(monkeypatch):
     monkeypatch.setattr(skinr.few_rows, "SECOND_NUMBERS", 300)
+    monkeypatch.setattr(skinr.solver_choice, "FEWEST_UPDATES_FOR_SOAP", 300)
     X, y = rows_of(2100, 2)
-    model = SirenRegressor((32, 32), loss="huber", max_iter=1000, random_state=0)
+    model = SirenRegressor((32, 32), loss="huber", max_iter=300, random_state=0)
     assert error(model.fit(X, with_outliers(y, 20)), 2) < 0.5 * NOISE
 
 

@@ -216,7 +216,7 @@ def test_outputs_are_independent():
 
 
 @pytest.mark.slow
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(
     st.floats(-5, 5),
     st.integers(-100, 100),
