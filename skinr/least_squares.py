@@ -237,6 +237,47 @@ class LeastSquaresFit:
         """The initial weights, near which the prior holds those of the fit."""
         return self._steps.anchor
 
+    @property
+    def n_numbers(self) -> int:
+        """Number of known targets."""
+        return len(self._observations)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps that were taken here."""
+        return len(self.losses) - self._n_earlier
+
+    @property
+    def misfit(self) -> float:
+        """The mean of what is missed of its own rows."""
+        return self.loss / max(self.power, TINY)
+
+    def step(self) -> None:
+        """Move the weights once, by a step that lowers the objective, where one can be found."""
+        if not self._reviews:
+            self.review()
+        self.losses.append(self.loss)
+        self._is_stuck = not self._steps.move()
+        if self.n_steps % REVIEW_INTERVAL == 0 or self.loss <= self._close_enough:
+            self.review()
+
+    def review(self) -> None:
+        """Take the noise that has been found, or that of the largest evidence, as of now."""
+        if self._reviewed_at == len(self.losses):
+            return
+        self._reviewed_at = len(self.losses)
+        is_first = self._noise_index is None
+        self._steps.noise = self._choose_noise() * self._steps.model.scale
+        explanation = self._explain()
+        objective = log(max(self._steps.objective, TINY))
+        self._expected_gain = objective - log(max(explanation.least_objective, TINY))
+        self._reviews.append(objective)
+        if self._found is None:
+            leave_one_out_error = explanation.leave_one_out_error()
+            if is_first:
+                self._promise = self._promised(leave_one_out_error)
+            self._judge(leave_one_out_error)
+
     def history(self, interruption: str | None) -> History:
         """Return the course of the fit, and what ended it."""
         losses = self.losses or [self.loss]
@@ -289,36 +330,9 @@ class LeastSquaresFit:
         residual = evaluate_network(self.stack, observed, self.stack.parameters).residual
         return residual.square() / max(observed.power, TINY)
 
-    @property
-    def n_numbers(self) -> int:
-        """Number of known targets."""
-        return len(self._observations)
-
-    @property
-    def misfit(self) -> float:
-        """The mean of what is missed of its own rows."""
-        return self.loss / max(self.power, TINY)
-
     def leave_one_out_misfit(self) -> float:
         """Return what `misfit` is expected to be of a target that all others predict."""
         return self._explain().leave_one_out_error() ** 2 / max(self.power, TINY)
-
-    def review(self) -> None:
-        """Take the noise that has been found, or that of the largest evidence, as of now."""
-        if self._reviewed_at == len(self.losses):
-            return
-        self._reviewed_at = len(self.losses)
-        is_first = self._noise_index is None
-        self._steps.noise = self._choose_noise() * self._steps.model.scale
-        explanation = self._explain()
-        objective = log(max(self._steps.objective, TINY))
-        self._expected_gain = objective - log(max(explanation.least_objective, TINY))
-        self._reviews.append(objective)
-        if self._found is None:
-            leave_one_out_error = explanation.leave_one_out_error()
-            if is_first:
-                self._promise = self._promised(leave_one_out_error)
-            self._judge(leave_one_out_error)
 
     @property
     def _n_noises(self) -> int:
@@ -356,17 +370,3 @@ class LeastSquaresFit:
             return Promise()
         n_noises = max(N_BELOW_FUNCTION, 1 + (self._noise_index or 0))
         return Promise(True, n_noises, leave_one_out_error**2)
-
-    @property
-    def n_steps(self) -> int:
-        """Steps that were taken here."""
-        return len(self.losses) - self._n_earlier
-
-    def step(self) -> None:
-        """Move the weights once, by a step that lowers the objective, where one can be found."""
-        if not self._reviews:
-            self.review()
-        self.losses.append(self.loss)
-        self._is_stuck = not self._steps.move()
-        if self.n_steps % REVIEW_INTERVAL == 0 or self.loss <= self._close_enough:
-            self.review()

@@ -18,8 +18,8 @@ from skinr.choices import (
 )
 from skinr.first_networks import draw_networks, take_up
 from skinr.layout import Layout, term_weights
-from skinr.losses import Objective
 from skinr.network import SirenStack
+from skinr.objectives import Objective
 from skinr.robust import clipped_residuals, local_medians
 from skinr.rows import Table, TrainingRows
 from skinr.scaling import AffineMap, Units

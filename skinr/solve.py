@@ -27,9 +27,9 @@ from skinr.history import History
 from skinr.interruption import Interruption, note_interruption
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
-from skinr.losses import Objective
 from skinr.lower_frequencies import neighbours
 from skinr.network import SirenStack
+from skinr.objectives import Objective
 from skinr.optimizers import Adam, AdamState, learning_rates
 from skinr.passes import evaluate
 from skinr.posterior import fit_posterior

@@ -17,8 +17,8 @@ from skinr.checkpoint import State
 from skinr.fits import Fit
 from skinr.history import History
 from skinr.interruption import Interruption
-from skinr.losses import Objective
 from skinr.network import SirenStack
+from skinr.objectives import Objective
 from skinr.optimizers import learning_rates
 from skinr.problem import Problem, prepare
 from skinr.rows import TrainingRows

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from skinr.integration import implied_values
 from skinr.layout import Layout
-from skinr.losses import JetObjective, Objective, Term
 from skinr.network import SirenStack
+from skinr.objectives import JetObjective, Objective, Term
 from skinr.rows import Table, Weight
 from skinr.scaling import AffineMap, Units, quotient
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from skinr.checkpoint import State
 from skinr.history import History
 from skinr.interruption import Interruption
-from skinr.losses import Objective
+from skinr.objectives import Objective
 from skinr.optimizers import Adam
 from skinr.progress import Progress, show_nothing
 from skinr.rows import TrainingRows

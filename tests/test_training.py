@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from skinr.interruption import Interruption
-from skinr.losses import Objective
 from skinr.network import Architecture, SirenStack
+from skinr.objectives import Objective
 from skinr.optimizers import Adam, learning_rates
 from skinr.passes import evaluate
 from skinr.rows import TrainingRows

@@ -15,8 +15,8 @@ import torch
 from common import describe_environment, time_rounds, write_json
 
 from skinr.eigenbasis import Eigenbasis
-from skinr.losses import Objective
 from skinr.network import Architecture, SirenStack
+from skinr.objectives import Objective
 from skinr.optimizers import Adam
 from skinr.products import product, weight_gradient
 from skinr.rows import TrainingRows
