@@ -26,9 +26,10 @@ def waves(X):
 
 @pytest.mark.parametrize(
     ("function", "n_rows", "noise", "highest"),
-    [(waves, 200, 0.0, 0.03), (rings, 400, 0.0, 2e-2), (rings, 400, 0.1, 0.1)],
+    [(waves, 200, 0.0, 3e-3), (rings, 400, 0.0, 0.012), (rings, 400, 0.1, 0.1)],
 )
 def test_what_no_function_near_the_initial_one_explains_is_found(function, n_rows, noise, highest):
+    """The frequencies of the largest evidence leave 0.008, 0.03 and 0.15."""
     random = np.random.default_rng(0)
     X, new = random.uniform(-1, 1, (n_rows, 2)), random.uniform(-1, 1, (2000, 2))
     y = function(X) + noise * random.standard_normal(n_rows)

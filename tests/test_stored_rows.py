@@ -135,25 +135,26 @@ from skinr import SirenRegressor
 def fit(table, **options):
     return SirenRegressor((16, 16), max_iter=20, **options).fit(table[:, :2], table[:, 2])
 
-def fits(table, read=np.asarray):
-    checkpoint = f"{path}.{len(table)}"
+def fits(rows, *, in_memory):
+    checkpoint = f"{path}.{len(rows)}"
     try:
-        model = fit(read(table), random_state=0, checkpoint=checkpoint)
+        table = np.array(rows) if in_memory else rows
+        model = fit(table, random_state=0, checkpoint=checkpoint)
     except (MemoryError, RuntimeError) as error:
         assert "llocat" in str(error), error
         return False
-    return np.isfinite(model.predict(table[:10, :2])).all()
+    return np.isfinite(model.predict(rows[:10, :2])).all()
 
 path = sys.argv[1]
-table = np.load(path, mmap_mode="r")
-n_rows = len(table) // 4
+rows = np.load(path, mmap_mode="r")
+n_rows = len(rows) // 4
 fit(np.random.default_rng(0).uniform(size=(10_000, 3)))
 status = dict(line.split(":") for line in open("/proc/self/status"))
 used = 1024 * int(status["VmData"].split()[0])
 resource.setrlimit(resource.RLIMIT_DATA, (used + 50_000_000, used + 50_000_000))
-assert fits(table[: n_rows // 3], np.array)
-assert not fits(table[:n_rows], np.array)
-assert fits(table)
+assert fits(rows[: n_rows // 3], in_memory=True)
+assert not fits(rows[:n_rows], in_memory=True)
+assert fits(rows, in_memory=False)
 """
 
 
