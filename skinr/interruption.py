@@ -47,6 +47,21 @@ def note_interruption() -> None:
 
 
 @contextmanager
+def signals_postponed() -> Iterator[Interruption]:
+    """Yield an interruption, whose signal has its usual effect when the context is left.
+
+    Nobody wants to end the pieces of a stream one by one, nor to lose what they have taught.
+    """
+    interruption = Interruption()
+    try:
+        with interruption:
+            yield interruption
+    finally:
+        if interruption.signal is not None:
+            signal.raise_signal(interruption.signal)
+
+
+@contextmanager
 def parts_of_a_whole() -> Iterator[None]:
     """Leave signals the effect that they always have on the fits in this context.
 
@@ -80,17 +95,17 @@ class Interruption:
 
     Attributes
     ----------
-    ended_by : str or None
-        What has ended a fit before its last update, as :meth:`is_due` has found.
+    signal : signal.Signals or None
+        The one that has come.
     """
 
     _last_signal_at = -inf
 
     def __init__(self, max_time: float | None = None) -> None:
         self._max_time = max_time
-        self._sender: str | None = None
+        self._is_late = False
         self._restoring = ExitStack()
-        self.ended_by: str | None = None
+        self.signal: signal.Signals | None = None
 
     def __enter__(self) -> Interruption:
         self._start = monotonic()
@@ -110,30 +125,31 @@ class Interruption:
     ) -> None:
         self._restoring.close()
 
+    @property
+    def ended_by(self) -> str | None:
+        """What ends the fit: a signal, or its time if :meth:`is_due` has found that to be over."""
+        if self.signal is not None:
+            return SENDERS[self.signal]
+        return f"max_time={self._max_time} seconds" if self._is_late else None
+
     def is_due(self) -> bool:
-        """Return whether to stop, and keep the reason.
+        """Return whether to stop.
 
         Raises
         ------
         CancelledError
             Where nobody wants the fit any more.
         """
-        self.ended_by = self.ended_by or self._reason()
-        return self.ended_by is not None
-
-    def _reason(self) -> str | None:
-        if self._sender:
-            return self._sender
         if any(end.is_set() for end in _ends_of_wholes.get()):
             raise CancelledError("Another part of the whole has failed.")
         if self._max_time is not None and monotonic() - self._start >= self._max_time:
-            return f"max_time={self._max_time} seconds"
-        return None
+            self._is_late = True
+        return self.ended_by is not None
 
     def _request_stop(self, number: int, frame: FrameType | None) -> None:
         now = monotonic()
-        if self._sender or now - Interruption._last_signal_at < PATIENCE:
+        if self.signal is not None or now - Interruption._last_signal_at < PATIENCE:
             self._restoring.close()
             signal.raise_signal(number)
         Interruption._last_signal_at = now
-        self._sender = SENDERS[signal.Signals(number)]
+        self.signal = signal.Signals(number)

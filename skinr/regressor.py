@@ -20,6 +20,7 @@ from skinr.ensemble import mean_of_members, members_of, to_network, to_stack
 from skinr.error_bars import ErrorBarsMixin
 from skinr.features import features_kept_on_error
 from skinr.history import History
+from skinr.interruption import signals_postponed
 from skinr.losses import LOSSES
 from skinr.model_files import FittedState
 from skinr.network import SirenStack
@@ -536,25 +537,27 @@ class SirenRegressor(
         ------
         ValueError, TypeError
             As :meth:`fit`.
+        KeyboardInterrupt
+            After a Ctrl-C, once the update that is running is done and what it taught is kept. A
+            SIGTERM ends the program then.
 
         Warns
         -----
         ConvergenceWarning
-            As :meth:`fit`.
+            If training diverged, as in :meth:`fit`.
         UserWarning
             Where columns vary that were constant in the first piece.
         """
         continued = hasattr(self, "network_")
-        with features_kept_on_error(self):
+        earlier = vars(self) if continued else {}
+        with signals_postponed() as interruption, features_kept_on_error(self):
             problem = prepare(
                 self, X, y, sample_weight, gradient, laplacian, continued=continued, is_piece=True
             )
-            earlier = vars(self) if continued else {}
-            solution, state = go_through(
-                self, problem, earlier.get("_adam_state"), earlier.get("noise_")
+            solution, self._adam_state = go_through(
+                self, problem, earlier.get("_adam_state"), earlier.get("noise_"), interruption
             )
-        self._adam_state = state
-        self._finish(solution, earlier.get("loss_curve_", ()))
+            self._finish(solution, earlier.get("loss_curve_", ()))
         warn_of(solution.history, problem.rate, stacklevel=3)
         return self
 

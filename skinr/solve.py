@@ -100,6 +100,7 @@ def go_through(
     piece: Problem,
     state: AdamState | None,
     earlier_noise: NDArray[np.float64] | None,
+    interruption: Interruption,
 ) -> tuple[Solution, AdamState]:
     """Go once through a piece of a stream, and return the state of the optimiser, too.
 
@@ -111,18 +112,18 @@ def go_through(
         That after the piece before.
     earlier_noise : ndarray of shape (n_outputs,) or None
         The noise that the pieces before have shown.
+    interruption : Interruption
     """
     optimizer = make_optimizer(regressor, piece.stack, piece.plan.solver, state)
-    with Interruption() as interruption:
-        history = train(
-            piece.rows,
-            piece.objective,
-            optimizer,
-            [piece.rate] * ceil(piece.rows.n_rows / piece.batch_size),
-            batch_size=piece.batch_size,
-            generators=piece.generators,
-            monitor=Monitor(interruption),
-        )
+    history = train(
+        piece.rows,
+        piece.objective,
+        optimizer,
+        [piece.rate] * ceil(piece.rows.n_rows / piece.batch_size),
+        batch_size=piece.batch_size,
+        generators=piece.generators,
+        monitor=Monitor(interruption),
+    )
     noise = _noise_of(piece, earlier_noise)
     return Solution(piece.stack, piece.units, history, noise), optimizer.state
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import skinr.interruption
-from skinr.interruption import Interruption
+from skinr.interruption import Interruption, signals_postponed
 
 SIGNALS = pytest.mark.parametrize(
     ("number", "sender"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")]
@@ -21,8 +21,8 @@ def test_the_first_signal_is_a_request(number, sender):
     before = signal.getsignal(number)
     with Interruption() as interruption:
         assert not interruption.is_due()
-        signal.raise_signal(number)
         assert interruption.ended_by is None
+        signal.raise_signal(number)
         assert interruption.is_due()
     assert interruption.ended_by == sender
     assert signal.getsignal(number) == before
@@ -54,13 +54,36 @@ def test_two_signals_far_apart_end_a_fit_each(monkeypatch):
             assert interruption.is_due()
 
 
-def test_a_second_sigterm_kills():
+def signal_that_ends(function):
+    """Call a function in a process of its own."""
     child = os.fork()
     if child == 0:
+        signal.alarm(60)
+        function()
+        os._exit(0)
+    return os.WTERMSIG(os.waitpid(child, 0)[1])
+
+
+def test_a_second_sigterm_kills():
+    def twice():
         with Interruption():
             raise_twice(signal.SIGTERM)
-        os._exit(0)
-    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGTERM
+
+    assert signal_that_ends(twice) == signal.SIGTERM
+
+
+def test_postponed_signals_come_when_what_they_would_cut_short_is_done():
+    done = []
+
+    def once(number):
+        with signals_postponed() as interruption:
+            signal.raise_signal(number)
+            done.append(interruption.is_due())
+
+    with pytest.raises(KeyboardInterrupt):
+        once(signal.SIGINT)
+    assert done == [True]
+    assert signal_that_ends(lambda: once(signal.SIGTERM)) == signal.SIGTERM
 
 
 def test_a_handler_of_the_program_is_kept():

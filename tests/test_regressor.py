@@ -476,6 +476,20 @@ def test_a_signal_ends_the_fit_and_leaves_a_usable_model(chirp, monkeypatch, num
     assert signal.getsignal(number) == handler
 
 
+@pytest.mark.parametrize(("n_rows", "n_learned"), [(64, 2), (200, 3)], ids=["last", "amid"])
+def test_one_ctrl_c_ends_a_stream_and_keeps_what_it_has_learned(
+    chirp, monkeypatch, n_rows, n_learned
+):
+    X, y = chirp
+    options = {"batch_size": 64, "learning_rate_init": 1e-3}
+    model = small(**options).partial_fit(X[:64], y[:64])
+    interrupt_after(monkeypatch, n_learned - 1, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        model.partial_fit(X[:n_rows], y[:n_rows])
+    assert model.n_iter_ == n_learned
+    assert np.isfinite(model.partial_fit(X[:64], y[:64]).predict(X)).all()
+
+
 def test_a_failed_fit_leaves_the_earlier_one(chirp, monkeypatch):
     X, y = chirp
     model = small().fit(X, y)

@@ -158,14 +158,15 @@ def test_a_signal_ends_a_fit_after_a_whole_update(updates):
     assert torch.equal(stack.parameters, reference.parameters)
 
 
-def test_a_signal_during_the_last_update_ends_nothing_early():
+def test_a_signal_during_the_last_update_is_not_lost():
     stack, rows = make_stack([5.0], [0]), make_rows()
     with Interruption() as interruption:
         monitor = Monitor(
             interruption, progress=lambda n_iter, loss: signal.raise_signal(signal.SIGINT)
         )
         history = fit(stack, rows, rates=[1e-3] * CHECK_INTERVAL, monitor=monitor)
-    assert history.interruption is None
+    assert history.interruption == "Ctrl-C"
+    assert len(history.losses) == CHECK_INTERVAL
 
 
 def early_stopping(stack, validation, **options):
