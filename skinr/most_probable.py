@@ -23,6 +23,16 @@ FAR_BEHIND = 0.5
 """A network whose merit is this much below the best, in nats for each target, takes no part in a
 race."""
 
+MOST_GAINS = 3.0
+"""A network takes no steps in a race either where it is further behind than so many times what one
+of those before it has gained."""
+
+LEAST_GAIN = 0.05 / MOST_GAINS
+"""The least that one may gain, in nats for each target."""
+
+FEWEST_RUNNERS = 3
+"""Networks that show what may be gained."""
+
 PROBATION = 9
 """Steps after which a network of lower frequency is given up if it is hopeless."""
 
@@ -106,7 +116,29 @@ def race(
 ) -> tuple[dict[int, LeastSquaresFit], int]:
     """Take a few steps with the networks that begin well, and say which has the most merit.
 
-    By descending frequency, until those are far behind; the others are not in what is returned.
+    Those that begin best take the steps first: what they gain, little in noise and much where rows
+    are exact, tells which of the others may still get ahead.
+    """
+    fits = _line_up(stack, rows)
+    order = sorted(fits, key=lambda k: fits[k].merit, reverse=True)
+    least = fits[order[0]].merit - HOPELESS
+    runners: list[int] = []
+    ahead, gain = -inf, LEAST_GAIN
+    for k in order:
+        begun = fits[k].merit
+        is_beaten = len(runners) >= FEWEST_RUNNERS and begun + MOST_GAINS * gain < ahead
+        if is_beaten or begun < least or (runners and descent.ended_by):
+            break
+        advance_to_review(fits[k], descent)
+        runners.append(k)
+        ahead, gain = max(ahead, fits[k].merit), max(gain, fits[k].merit - begun)
+    return fits, max(runners, key=lambda k: fits[k].rank)
+
+
+def _line_up(stack: SirenStack, rows: JetRows) -> dict[int, LeastSquaresFit]:
+    """Return networks at their initial weights, by descending frequency until those are far behind.
+
+    The others are not in what is returned.
     """
     fits: dict[int, LeastSquaresFit] = {}
     failures, most = 0, -inf
@@ -117,13 +149,7 @@ def race(
         failures = failures + 1 if fits[k].merit < most - FAR_BEHIND else 0
         if failures == MOST_FAILURES:
             break
-    runners = [k for k in fits if fits[k].merit >= most - HOPELESS]
-    for k in runners:
-        if not descent.ended_by:
-            advance_to_review(fits[k], descent)
-    if descent.ended_by:
-        runners = [k for k in runners if fits[k].n_steps]
-    return fits, max(runners, key=lambda k: fits[k].rank)
+    return fits
 
 
 def _choose(stack: SirenStack, rows: JetRows, descent: Descent) -> Choice:

@@ -1,5 +1,6 @@
 """Settings that hold for every test."""
 
+import itertools
 import os
 import signal
 import threading
@@ -43,6 +44,23 @@ def few_rows_for_relevances(monkeypatch):
 def no_earlier_signal(monkeypatch):
     """Let a test's first signal be the first."""
     monkeypatch.setattr(Interruption, "_last_signal_at", -inf)
+
+
+@pytest.fixture
+def ctrl_c_after(monkeypatch):
+    """Say after how many looks for one Ctrl-C is pressed."""
+
+    def set_up(n_looks):
+        looks = itertools.count()
+
+        def is_due(interruption):
+            if next(looks) > n_looks:
+                interruption.signal = signal.SIGINT
+            return interruption.ended_by is not None
+
+        monkeypatch.setattr(Interruption, "is_due", is_due)
+
+    return set_up
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import itertools
 import warnings
 
 import numpy as np
@@ -9,7 +8,6 @@ from sklearn.exceptions import NotFittedError
 
 from skinr import SirenRegressor
 from skinr.error_bars import noise_of_unseen, spread
-from skinr.interruption import Interruption
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
 from skinr.rows import TrainingRows
@@ -209,18 +207,12 @@ def test_an_ensemble_of_which_one_network_was_done_says_what_happened():
         model.predict(X, return_std=True)
 
 
-def test_an_ensemble_interrupted_in_its_first_member_keeps_the_network_of_the_rows(monkeypatch):
+def test_an_ensemble_interrupted_in_its_first_member_keeps_the_network_of_the_rows(ctrl_c_after):
     """Members are fitted to rows with noise added; what is left without them is none of these."""
     X = np.linspace(-1, 1, 60)[:, None]
     y = truth(X) + np.random.default_rng(0).normal(0, 20, 60)
     single = SirenRegressor(omega_0=3, random_state=0).fit(X, y)
-    looks = itertools.count()
-    n_looks_of_the_first = single.n_iter_ + 3
-    monkeypatch.setattr(
-        Interruption,
-        "_reason",
-        lambda _: "a test" if next(looks) > n_looks_of_the_first else None,
-    )
-    with pytest.warns(UserWarning, match="a test"):
+    ctrl_c_after(single.n_iter_ + 3)
+    with pytest.warns(UserWarning, match="Ctrl-C"):
         cut = SirenRegressor(omega_0=3, n_estimators=4, random_state=0).fit(X, y)
     np.testing.assert_array_equal(cut.predict(X), single.predict(X))

@@ -1,4 +1,3 @@
-import itertools
 import signal
 from unittest import mock
 
@@ -13,7 +12,6 @@ import skinr.solver_choice
 import skinr.training
 from skinr import SirenRegressor
 from skinr.few_rows import leftover
-from skinr.interruption import Interruption
 from skinr.jet_rows import JetRows
 from skinr.network import Architecture, SirenStack
 
@@ -128,11 +126,10 @@ def test_time_ends_it_with_a_model():
 
 
 @pytest.mark.parametrize("n_estimators", [1, 3])
-def test_an_interrupted_beginning_is_kept(monkeypatch, n_estimators):
-    looks = itertools.count()
-    monkeypatch.setattr(Interruption, "_reason", lambda _: "a test" if next(looks) > 40 else None)
+def test_an_interrupted_beginning_is_kept(ctrl_c_after, n_estimators):
+    ctrl_c_after(40)
     X, y = table(smooth)
-    with pytest.warns(ConvergenceWarning, match="a test"):
+    with pytest.warns(ConvergenceWarning, match="Ctrl-C"):
         model = SirenRegressor(**OPTIONS, n_estimators=n_estimators).fit(X, y)
     assert unexplained(model) < 0.1
     assert model.noise_ is None

@@ -12,7 +12,7 @@ from skinr.frequency import CANDIDATES
 from skinr.interruption import Interruption
 from skinr.jet_rows import JetRows
 from skinr.least_squares import LeastSquaresFit
-from skinr.most_probable import PROBATION, fit_most_probable, race, settle
+from skinr.most_probable import HOPELESS, PROBATION, fit_most_probable, race, settle
 from skinr.network import Architecture, SirenStack
 from skinr.passes import evaluate
 
@@ -182,6 +182,17 @@ def test_frequencies_below_hopeless_ones_are_not_tried():
     fits, best = race(stack_of(omegas), rows, Descent(100, Interruption()))
     assert best == 4
     assert fits.keys() == {4, 3, 2}
+
+
+@pytest.mark.parametrize(("noise", "all_run"), [(0.0, True), (0.5, False)])
+def test_who_is_behind_may_get_ahead_on_exact_rows_but_not_in_noise(noise, all_run):
+    stack = stack_of([1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0])
+    fits, best = race(stack, rows_of(60, noise), Descent(100, Interruption()))
+    begun = {k: fit.merits[0] for k, fit in fits.items()}
+    in_reach = [k for k in fits if begun[k] > max(begun.values()) - HOPELESS]
+    assert len(in_reach) > 3
+    assert all(fits[k].n_steps for k in in_reach) is all_run
+    assert fits[best].merit == max(fit.merit for fit in fits.values() if fit.n_steps)
 
 
 @pytest.mark.parametrize(
