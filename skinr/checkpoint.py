@@ -5,21 +5,33 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping
+from numbers import Integral
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import joblib
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 from torch import Tensor
 
-from skinr.files import open_file, require_safetensors, write_file
+from skinr.files import open_file, require_safetensors, to_plain, write_file
+from skinr.scaling import CHUNK_SIZE
+
+if TYPE_CHECKING:
+    from skinr.problem import Problem
+    from skinr.regressor import SirenRegressor
 
 FORMAT = 1
 """Version of the files; a checkpoint of another version is not gone on from."""
 
 INTERVAL = 10.0
 """Seconds between two checkpoints."""
+
+RUN_PARAMETERS = {"checkpoint", "device", "max_time", "verbose"}
+"""Parameters that say how a fit is run, not what it is."""
 
 State = Mapping[str, Tensor]
 
@@ -34,6 +46,36 @@ def refuse_checkpoints(parameters: Iterable[tuple[str, Any]]) -> None:
                 f"{name}={value!r} is a file for one fit, and there are to be many. Set it to "
                 "None, and `memory` to a folder that keeps what is done."
             )
+
+
+def checkpoint_of(regressor: SirenRegressor, problem: Problem) -> Checkpoint | None:
+    """Return the file that a fit of this problem goes on from, where it has one.
+
+    Raises
+    ------
+    ValueError
+        If the fit would not draw the same numbers again.
+    """
+    if regressor.checkpoint is None:
+        return None
+    if not isinstance(regressor.random_state, Integral):
+        raise ValueError(
+            "checkpoint needs an integer random_state, so that a fit started again draws the "
+            f"same numbers; random_state={regressor.random_state!r} given."
+        )
+    parameters = {
+        name: to_plain(name, value)
+        for name, value in regressor.get_params(deep=False).items()
+        if name not in RUN_PARAMETERS
+    }
+    weights = problem.stack.parameters.numpy(force=True)
+    table = [_hash(part) for part in problem.table if part is not None]
+    return Checkpoint(regressor.checkpoint, joblib.hash([parameters, table, weights]))
+
+
+def _hash(part: NDArray[Any]) -> list[str]:
+    """Return the hashes of the chunks of an array, which need not fit into memory."""
+    return [joblib.hash(part[chunk]) for chunk in gen_batches(len(part), CHUNK_SIZE)]
 
 
 class Checkpoint:

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skinr.jets import evaluate_jets
-from skinr.layout import Layout, collect_targets
+from skinr.layout import Layout
 from skinr.network import SirenStack
 from skinr.scaling import Units
+from skinr.validation import check_weight, collect_targets
 
 TORCH_DTYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
 """Precisions in which derivatives can be computed."""
@@ -190,7 +191,7 @@ class DerivativesMixin:
             self.gradient(X) if "gradient" in layout.kinds else None,
             self.laplacian(X) if "laplacian" in layout.kinds else None,
         )
-        weight = _check_sample_weight(sample_weight, targets)
+        weight = check_weight(sample_weight, targets)
         scale = self._units.X.scale
         kinds = [
             _known_r2(layout.part(targets, kind), layout.part(predictions, kind), weight, unit)

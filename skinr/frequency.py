@@ -35,7 +35,7 @@ FLOOR = 10.0
 of a thousand of noise one is higher."""
 
 ROUNDING = 1e-9
-"""By which normalised positions may miss the ends of their range."""
+"""By which normalised positions may miss the ends of their range, unless they are far from 0."""
 
 MOST_NOISES, ROWS_OF_NOISES, N_BANDS = 8, 4000, 50
 """Draws of that noise, rows that they need together, and bands over which powers are averaged."""
@@ -173,8 +173,10 @@ def spectral_edge(coordinates: NDArray[np.floating], values: NDArray[np.floating
     (axes,) = np.nonzero(X.scale)
     if len(axes) != 1:
         return 0.0
-    position = X.normalize(coordinates)[:, axes[0]]
-    is_usual = np.abs(position) <= 1 + ROUNDING
+    (axis,) = axes
+    position = X.normalize(coordinates)[:, axis]
+    rounding = np.abs(np.spacing(X.center[axis])) / X.scale[axis]
+    is_usual = np.abs(position) <= 1 + max(ROUNDING, rounding)
     position, values = position[is_usual], values[is_usual]
     order, n_rows = np.argsort(position, kind="stable"), len(position)
     position = position[order]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sklearn.utils import gen_batches
 
 from skinr.fits import Fit
+from skinr.interruption import Interruption
 from skinr.racing import score_of, train_runs, worse_half
 from skinr.regressor import SirenRegressor
 from skinr.solve import warn_of
@@ -156,5 +157,7 @@ def _begin(fit: Fit) -> Run | None:
         run = Run.begin(fit)
         if not run.goes_alone:
             return run
-        warn_of(fit.regressor._solve(run.problem), run.problem.rate, stacklevel=2)
+        with Interruption(fit.regressor.max_time) as interruption:
+            history = fit.regressor._solve(run.problem, interruption)
+        warn_of(history, run.problem.rate, stacklevel=2)
     return None

@@ -112,7 +112,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         ValueError
             If X is not a finite table of numbers, or `shape` does not fit its columns.
         TypeError
-            If X is a picture of Pillow's or a path.
+            If X is a picture of Pillow's, a path or a file.
         """
         with features_kept_on_error(self):
             positions = self._validate_positions(X, reset=True)
@@ -146,9 +146,10 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         ValueError
             If X is not a finite table of numbers with a column for each axis of the grid.
         TypeError
-            If X is a picture of Pillow's or a path.
+            If X is a picture of Pillow's, a path or a file.
         """
-        check_is_fitted(self)
+        with _image_hint(X):
+            check_is_fitted(self)
         return to_coordinates(self._validate_positions(X, reset=False), self.shape_)
 
     def inverse_transform(self, X: ArrayLike) -> Array:
@@ -169,8 +170,8 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         NotFittedError, ValueError, TypeError
             As :meth:`transform`.
         """
-        check_is_fitted(self)
         with _image_hint(X):
+            check_is_fitted(self)
             coordinates = check_array(X, dtype=[np.float64, np.float32])
             _check_n_features(self, coordinates, reset=False)
         size = np.asarray(self.shape_, coordinates.dtype)
@@ -190,7 +191,8 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
             Pillow's modes 1, L, LA, La, P, PA, RGB, RGBA, RGBa, RGBX, CMYK, YCbCr, LAB, HSV, I,
             I;16 and F: upright as its EXIF orientation says, its bands as they are, but colours
             for the indices of a palette, and with alpha where one colour of L or RGB stands for
-            transparent pixels. The hue of HSV jumps at red, so convert that to RGB.
+            transparent pixels. The hue of HSV jumps at red, so convert that to RGB. Of a file of
+            16-bit colours Pillow reads the upper 8 bits; an array keeps them all.
         channel_axis : int, None or "auto", default="auto"
             The axis of an array that holds the values of one pixel; None where there is none.
             "auto" takes the last axis for channels where there are three axes or more and it has
@@ -330,7 +332,7 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
 def _image_hint(X: ArrayLike) -> Iterator[None]:
     """Say in the error about a table of positions what to do with an image."""
     hint = "A table of pixel positions is accepted; image_to_arrays makes one of an image."
-    if isinstance(X, Image.Image | str | bytes | os.PathLike):
+    if isinstance(X, Image.Image | str | bytes | os.PathLike) or hasattr(X, "read"):
         raise TypeError(f"{type(X).__name__} given. {hint}")
     try:
         yield

@@ -45,7 +45,7 @@ EXPLAINS = 0.01
 """Share of the power of its own rows that a fit without noise leaves when it has found its way."""
 
 MOST_FAILURES = 2
-"""Frequencies in a row that miss no less than a higher one, after which no lower ones are tried."""
+"""Networks in a row that are no better than the best one, after which no more are tried."""
 
 
 class Choice(NamedTuple):

@@ -10,7 +10,13 @@ import torch
 from skinr.descent import Descent
 from skinr.jet_rows import JetRows
 from skinr.least_squares import REVIEW_INTERVAL, LeastSquaresFit
-from skinr.lower_frequencies import MISSES_LITTLE, Choice, n_ascending, prefer_lower
+from skinr.lower_frequencies import (
+    MISSES_LITTLE,
+    MOST_FAILURES,
+    Choice,
+    n_ascending,
+    prefer_lower,
+)
 from skinr.network import SirenStack
 
 FEW_ROWS = 500
@@ -43,9 +49,6 @@ FALLEN_BEHIND = 0.25
 """A network of lower frequency that is hopeless is given up if it is also this much behind, in
 nats, what the best one was after half as many steps: on exact rows merits rise by several nats,
 those of low frequencies late."""
-
-MOST_FAILURES = 2
-"""Networks in a row that are not better than the best one, after which no more are tried."""
 
 
 @torch.no_grad()
@@ -119,7 +122,7 @@ def race(
     Those that begin best take the steps first: what they gain, little in noise and much where rows
     are exact, tells which of the others may still get ahead.
     """
-    fits = _line_up(stack, rows)
+    fits = _line_up(stack, rows, descent)
     order = sorted(fits, key=lambda k: fits[k].merit, reverse=True)
     least = fits[order[0]].merit - HOPELESS
     runners: list[int] = []
@@ -135,7 +138,7 @@ def race(
     return fits, max(runners, key=lambda k: fits[k].rank)
 
 
-def _line_up(stack: SirenStack, rows: JetRows) -> dict[int, LeastSquaresFit]:
+def _line_up(stack: SirenStack, rows: JetRows, descent: Descent) -> dict[int, LeastSquaresFit]:
     """Return networks at their initial weights, by descending frequency until those are far behind.
 
     The others are not in what is returned.
@@ -143,6 +146,8 @@ def _line_up(stack: SirenStack, rows: JetRows) -> dict[int, LeastSquaresFit]:
     fits: dict[int, LeastSquaresFit] = {}
     failures, most = 0, -inf
     for k in reversed(range(n_ascending(stack))):
+        if fits and descent.is_interrupted():
+            break
         fits[k] = LeastSquaresFit(stack.take(k), rows)
         fits[k].review()
         most = max(most, fits[k].merit)

@@ -16,6 +16,9 @@ from skinr.network import SirenStack
 WARM_UP = 0.1
 """Share of the updates in which the one-cycle schedule rises."""
 
+EPSILON = 1e-8
+"""Added to the denominator of Adam, in units of the gradient by W."""
+
 
 class AdamState(NamedTuple):
     """What Adam remembers between updates.
@@ -45,8 +48,6 @@ class Adam:
         The networks whose parameters are updated in place.
     beta_1, beta_2 : float in [0, 1)
         Decay of the running means of the gradient and of its square.
-    epsilon : float
-        Added to the denominator, in units of the gradient by W.
     basis : Eigenbasis, optional
         In which the rule is applied, which makes it SOAP; that of the parameters by default.
     state : AdamState, optional
@@ -64,7 +65,6 @@ class Adam:
         *,
         beta_1: float = 0.9,
         beta_2: float = 0.99,
-        epsilon: float = 1e-8,
         basis: Eigenbasis | None = None,
         state: AdamState | None = None,
     ) -> None:
@@ -78,7 +78,7 @@ class Adam:
             for name, part in self.state.tensors.items():
                 part.copy_(state.tensors[name])
         self._beta_1, self._beta_2 = beta_1, beta_2
-        self._epsilon = epsilon / stack.frequencies
+        self._epsilon = EPSILON / stack.frequencies
         self.step_size = stack.frequencies.clone()
         self._denominator = torch.empty_like(stack.parameters)
 

@@ -167,8 +167,6 @@ def _load(picture: Picture) -> Image.Image:
         with _open(picture) as opened:
             opened.load()
             upright = ImageOps.exif_transpose(opened)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
-        raise
     except Image.DecompressionBombError as error:
         raise ValueError(
             f"{error} If you trust the file, raise PIL.Image.MAX_IMAGE_PIXELS, or set it to None."
@@ -176,6 +174,8 @@ def _load(picture: Picture) -> Image.Image:
     except MemoryError as error:
         raise ValueError("The image does not fit in memory.") from error
     except Exception as error:  # Pillow's plugins raise what their parsers happen to run into
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # that of a path that can't be opened
         reason = str(error) or type(error).__name__
         raise ValueError(f"Not an image that Pillow can read: {reason}") from error
     return upright

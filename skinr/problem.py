@@ -234,22 +234,15 @@ def _pose(regressor: SirenRegressor, survey: Survey, units: Units, plan: Plan) -
     candidates = None
     if plan.begins_with_few:
         candidates = draw_networks(regressor, survey, _generators(plan), "lm", n_epochs)
+    scaling, objective = _objective(regressor, survey, units, stack, plan)
     training, validation = table, None
     if regressor.early_stopping and not plan.is_piece:
         training, validation = hold_out(regressor, table, plan.split_seed)
-    scaling, objective = _objective(regressor, survey, units, stack, plan)
-    like = stack.parameters
-    rows: Rows
-    if plan.solver == "lm" or len(generators) == 1:
-        rows, unseen = training_rows(training, layout, units, scaling, like), None
-    else:
-        rows = TrainingRows.from_table(training, units.X, scaling, like)
-        rows, unseen = leave_out(
-            rows, training, validation, layout, units, len(generators), plan.split_seed
-        )
     held_out = None
     if validation is not None:
-        held_out = TrainingRows.from_table(validation, units.X, scaling, like).without_implied()
+        held_out = TrainingRows.from_table(validation, units.X, scaling, stack.parameters)
+        held_out = held_out.without_implied()
+    rows, unseen = _fitted_rows(training, validation, layout, units, scaling, stack, plan)
     return Problem(
         plan=plan,
         table=table,
@@ -265,6 +258,23 @@ def _pose(regressor: SirenRegressor, survey: Survey, units: Units, plan: Plan) -
         batch_size=choose_batch_size(regressor, len(training.X)),
         generators=generators,
     )
+
+
+def _fitted_rows(
+    training: Table,
+    validation: Table | None,
+    layout: Layout,
+    units: Units,
+    scaling: AffineMap,
+    stack: SirenStack,
+    plan: Plan,
+) -> tuple[Rows, TrainingRows | None]:
+    """Return the rows that are fitted, and those that some members of an ensemble don't see."""
+    n_members = len(plan.seeds)
+    if plan.solver == "lm" or n_members == 1:
+        return training_rows(training, layout, units, scaling, stack.parameters), None
+    rows = TrainingRows.from_table(training, units.X, scaling, stack.parameters)
+    return leave_out(rows, training, validation, layout, units, n_members, plan.split_seed)
 
 
 def _generators(plan: Plan) -> list[torch.Generator]:

@@ -20,7 +20,7 @@ from skinr.ensemble import mean_of_members, members_of, to_network, to_stack
 from skinr.error_bars import ErrorBarsMixin
 from skinr.features import features_kept_on_error
 from skinr.history import History
-from skinr.interruption import signals_postponed
+from skinr.interruption import Interruption, signals_postponed
 from skinr.losses import LOSSES
 from skinr.model_files import FittedState
 from skinr.network import SirenStack
@@ -119,10 +119,10 @@ class SirenRegressor(
         small.
 
         "auto" is "lm" for up to 2048 numbers, or 500 if derivatives are among them, or they are the
-        pixels of a picture, or values of one variable that oscillate more than 100 times, as long
-        as `alpha` is 0 and nothing rules "lm" out. It is "soap" for values from 2048 rows and 1000
-        updates on, if a batch has 16 rows or more for each unit of the widest layer, inputs and
-        outputs among them. It is "adam" elsewhere.
+        pixels of a picture, or for 500 rows if one variable oscillates more than 100 times in them,
+        as long as `alpha` is 0 and nothing rules "lm" out. It is "soap" for values from 2048 rows
+        and 1000 updates on, if a batch has 16 rows or more for each unit of the widest layer,
+        inputs and outputs among them. It is "adam" elsewhere.
 
         Before "soap", "auto" fits some of the rows by "lm", drawn at random: 300 numbers, then
         2000. If the residuals of neighbouring rows are correlated, these have missed structure,
@@ -201,7 +201,8 @@ class SirenRegressor(
         Smallest improvement of the validation score R² that counts.
 
     max_time : float or None, default=None
-        Seconds after which :meth:`fit` ends at the next update, with a warning.
+        Seconds after which :meth:`fit` ends at the next update, with a warning. Those before the
+        first update count, but a fit has one at least.
 
     checkpoint : path-like or None, default=None
         A file that :meth:`fit` writes its state to every 10 seconds and when it ends. A fit of
@@ -495,9 +496,9 @@ class SirenRegressor(
             is missing; or where columns vary in a warm start that were constant before.
         """
         continued = self.warm_start and hasattr(self, "network_")
-        with features_kept_on_error(self):
+        with Interruption(self.max_time) as interruption, features_kept_on_error(self):
             problem = prepare(self, X, y, sample_weight, gradient, laplacian, continued=continued)
-            history = self._solve(problem)
+            history = self._solve(problem, interruption)
         warn_of(history, problem.rate, stacklevel=3)
         return self
 
@@ -696,9 +697,9 @@ class SirenRegressor(
         tags.target_tags.multi_output = True
         return tags
 
-    def _solve(self, problem: Problem) -> History:
+    def _solve(self, problem: Problem, interruption: Interruption) -> History:
         """Fit a problem, and become what it comes to."""
-        solution = solve(self, problem)
+        solution = solve(self, problem, interruption)
         self._adam_state = None
         self._finish(solution)
         return solution.history

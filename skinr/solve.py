@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import warnings
 from math import ceil
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import gen_batches
 
-from skinr.checkpoint import Checkpoint
+from skinr.checkpoint import checkpoint_of
 from skinr.choices import peak_rate
 from skinr.descent import Descent
 from skinr.device import resolve_device
@@ -22,7 +19,6 @@ from skinr.eigenbasis import Eigenbasis
 from skinr.ensemble import mean_of_members
 from skinr.error_bars import noise_of_stream, noise_of_unseen
 from skinr.few_rows import begin_with_few
-from skinr.files import to_plain
 from skinr.history import History
 from skinr.interruption import Interruption, note_interruption
 from skinr.jet_rows import JetRows
@@ -37,15 +33,12 @@ from skinr.problem import Problem, with_values
 from skinr.progress import progress_bar
 from skinr.robust import MOST_ROUNDS, clipped_residuals, has_settled
 from skinr.rows import to_tensor
-from skinr.scaling import CHUNK_SIZE, Units, quotient
+from skinr.scaling import Units, quotient
 from skinr.targets import constant_from_rows
 from skinr.training import EarlyStopping, Monitor, train
 
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor
-
-RUN_PARAMETERS = {"checkpoint", "device", "max_time", "verbose"}
-"""Parameters that say how a fit is run, not what it is."""
 
 
 class Solution(NamedTuple):
@@ -83,13 +76,10 @@ class Solution(NamedTuple):
         return cls(scaled, units._replace(X=X), history, noise)
 
 
-def solve(regressor: SirenRegressor, problem: Problem) -> Solution:
+def solve(regressor: SirenRegressor, problem: Problem, interruption: Interruption) -> Solution:
     """Fit a problem by the solver that it is for."""
     max_iter = None if problem.plan.solver == "lm" else regressor.max_iter
-    with (
-        progress_bar(max_iter, bool(regressor.verbose)) as progress,
-        Interruption(regressor.max_time) as interruption,
-    ):
+    with progress_bar(max_iter, bool(regressor.verbose)) as progress:
         fit = _by_rounds if problem.plan.takes_rounds else _once
         solution = fit(regressor, problem, Monitor(interruption, progress))
     return _with_constant(solution, problem) if problem.layout.has_derivatives else solution
@@ -231,7 +221,7 @@ def _stages(problem: Problem) -> list[JetRows]:
 
 
 def _by_batches(regressor: SirenRegressor, problem: Problem, monitor: Monitor) -> Solution:
-    checkpoint = _checkpoint(regressor, problem)
+    checkpoint = checkpoint_of(regressor, problem)
     if problem.candidates is not None:
         problem = _begin(regressor, problem, problem.candidates, monitor.interruption)
         if monitor.interruption.ended_by:
@@ -290,32 +280,9 @@ def _early_stopping(regressor: SirenRegressor, problem: Problem) -> EarlyStoppin
         problem.objective,
         n_iter_no_change=regressor.n_iter_no_change,
         tol=regressor.tol,
-        batch_size=problem.batch_size,
+        batch_size=min(problem.batch_size, problem.rows.n_rows),
         max_iter=regressor.max_iter,
     )
-
-
-def _checkpoint(regressor: SirenRegressor, problem: Problem) -> Checkpoint | None:
-    if regressor.checkpoint is None:
-        return None
-    if not isinstance(regressor.random_state, Integral):
-        raise ValueError(
-            "checkpoint needs an integer random_state, so that a fit started again draws the "
-            f"same numbers; random_state={regressor.random_state!r} given."
-        )
-    parameters = {
-        name: to_plain(name, value)
-        for name, value in regressor.get_params(deep=False).items()
-        if name not in RUN_PARAMETERS
-    }
-    weights = problem.stack.parameters.numpy(force=True)
-    table = [_hash(part) for part in problem.table if part is not None]
-    return Checkpoint(regressor.checkpoint, joblib.hash([parameters, table, weights]))
-
-
-def _hash(part: NDArray[Any]) -> list[str]:
-    """Return the hashes of the chunks of an array, which need not fit into memory."""
-    return [joblib.hash(part[chunk]) for chunk in gen_batches(len(part), CHUNK_SIZE)]
 
 
 def _noise_of(

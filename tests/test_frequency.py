@@ -203,6 +203,14 @@ def test_the_frequencies_of_a_long_signal_are_reported_and_kept():
     assert (model.omega_0_, model.hidden_omega_0_) == frequencies
 
 
+@pytest.mark.parametrize("first", range(5))
+def test_few_rows_far_from_zero_are_all_seen(first):
+    x = np.random.default_rng(first).random((2, 1))
+    y = np.array([[0.0], [1.0]])
+    assert spectral_edge(1e9 + x, y) == spectral_edge(x, y)
+    assert spectral_edge(x - 1e9, y) == spectral_edge(x, y)
+
+
 def test_the_largest_numbers_warn_of_nothing():
     X = np.linspace(-1, 1, 60)[:, None]
     y = np.sin(9 * X)

@@ -1,3 +1,4 @@
+import io
 import pickle
 
 import numpy as np
@@ -167,18 +168,21 @@ def test_pickle_keeps_the_format_and_clone_does_not():
         clone(pixels).arrays_to_image(y)
 
 
-def test_an_image_handed_to_transform_or_fit():
+@pytest.mark.parametrize("is_fitted", [True, False])
+def test_an_image_handed_to_transform_or_fit(is_fitted):
     picture = Image.new("RGB", (5, 4))
     pixels = ImageCoordinateTransformer()
-    pixels.image_to_arrays(picture)
+    if is_fitted:
+        pixels.image_to_arrays(picture)
     for call in (pixels.transform, pixels.fit, pixels.inverse_transform):
-        for image in (picture, "picture.png"):
+        for image in (picture, "picture.png", io.BytesIO()):
             with pytest.raises(TypeError, match="image_to_arrays"):
                 call(image)
         with pytest.raises(ValueError, match="image_to_arrays"):
             call(np.asarray(picture))
-    with pytest.raises(ValueError, match="image_to_arrays"):
-        pixels.transform(np.zeros((4, 5)))
+    if is_fitted:
+        with pytest.raises(ValueError, match="image_to_arrays"):
+            pixels.transform(np.zeros((4, 5)))
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 5, 6), (0, 4), (2.5, 4), "ab", (-1, 3)], ids=str)

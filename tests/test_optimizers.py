@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+import skinr.optimizers
 from skinr.network import Architecture, SirenStack
 from skinr.optimizers import Adam, learning_rates
 
 
-def test_adam_on_folded_parameters_is_torchs_adam_on_the_papers():
+def test_adam_on_folded_parameters_is_torchs_adam_on_the_papers(monkeypatch):
     omegas, betas, epsilon = [30.0, 4.0], (0.9, 0.99), 1e-3
     generators = [torch.Generator().manual_seed(k) for k in range(2)]
     stack = SirenStack.initialize(
@@ -14,7 +15,8 @@ def test_adam_on_folded_parameters_is_torchs_adam_on_the_papers():
     )
     reference = (stack.parameters / stack.frequencies).requires_grad_()
     torch_adam = torch.optim.Adam([reference], lr=0.01, betas=betas, eps=epsilon)
-    adam = Adam(stack, beta_1=betas[0], beta_2=betas[1], epsilon=epsilon)
+    monkeypatch.setattr(skinr.optimizers, "EPSILON", epsilon)
+    adam = Adam(stack, beta_1=betas[0], beta_2=betas[1])
     draw = torch.Generator().manual_seed(9)
     for _ in range(20):
         reference.grad = torch.randn(reference.shape, generator=draw, dtype=torch.float64)

@@ -298,9 +298,12 @@ def test_a_program_is_not_run(tmp_path):
     gc.collect()  # a file that was left open would be heard of now
 
 
-def test_a_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        round_trip(tmp_path / "none.png")
+@pytest.mark.parametrize(
+    ("name", "error"), [("none.png", FileNotFoundError), (300 * "x", OSError), ("", OSError)]
+)
+def test_what_cannot_be_opened(tmp_path, name, error):
+    with pytest.raises(error):
+        round_trip(tmp_path / name)
 
 
 def test_a_decompression_bomb(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ import io
 import signal
 import sys
 import warnings
+from time import sleep
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import skinr.interruption
 import skinr.regressor
 import skinr.solve
 import skinr.training
@@ -474,6 +476,33 @@ def test_a_signal_ends_the_fit_and_leaves_a_usable_model(chirp, monkeypatch, num
     assert model.n_iter_ == 51
     np.testing.assert_array_equal(model.predict(X), complete.predict(X))
     assert signal.getsignal(number) == handler
+
+
+def test_a_signal_before_the_first_update_leaves_a_model(chirp, monkeypatch):
+    prepare = skinr.regressor.prepare
+
+    def interrupted(*args, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+        return prepare(*args, **kwargs)
+
+    monkeypatch.setattr(skinr.regressor, "prepare", interrupted)
+    for options in ({}, {"solver": "lm", "omega_0": "auto"}):
+        monkeypatch.setattr(skinr.interruption, "PATIENCE", 0.0)
+        with pytest.warns(ConvergenceWarning, match="after 1 updates, by Ctrl-C"):
+            model = small(**options).fit(*chirp)
+        assert np.isfinite(model.predict(chirp[0])).all()
+
+
+def test_the_time_before_the_first_update_counts(chirp, monkeypatch):
+    prepare = skinr.regressor.prepare
+
+    def slow(*args, **kwargs):
+        sleep(0.2)
+        return prepare(*args, **kwargs)
+
+    monkeypatch.setattr(skinr.regressor, "prepare", slow)
+    with pytest.warns(ConvergenceWarning, match="after 1 updates, by max_time"):
+        small(max_time=0.1).fit(*chirp)
 
 
 @pytest.mark.parametrize(("n_rows", "n_learned"), [(64, 2), (200, 3)], ids=["last", "amid"])

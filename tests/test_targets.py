@@ -336,6 +336,12 @@ def test_scores_leave_out_rows_without_weight():
     assert model.score(X, gradient=missing, sample_weight=1 - counts) == pytest.approx(expected)
 
 
+def test_scores_refuse_negative_weights():
+    model = small(max_iter=5).fit(X, VALUES)
+    with pytest.raises(ValueError, match="sample_weight must be non-negative"):
+        model.score(X, VALUES, np.arange(-1, 39), gradient=SLOPES)
+
+
 def test_scores_of_derivatives_that_do_not_vary():
     """Of a function that is linear in a feature, or independent of it."""
     X = np.random.default_rng(0).uniform(size=(100, 3)) * [1, 1e3, 1]
