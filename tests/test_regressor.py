@@ -57,13 +57,13 @@ def test_scikit_learns_checks(estimator, check):
 @pytest.mark.slow
 @parametrize_with_checks(
     [
-        SirenRegressor((16, 16), solver="lm", omega_0=3.0, n_estimators=3),
+        SirenRegressor((16, 16), solver="lm", omega_0=3.0, n_estimators=2),
         small(
             loss="absolute_error",
             batch_size=32,
             first_layer_init="lecture",
             hidden_omega_0=10.0,
-            max_iter=200,
+            max_iter=100,
         ),
         small(
             loss="huber",
@@ -72,7 +72,7 @@ def test_scikit_learns_checks(estimator, check):
             early_stopping=True,
             n_estimators=2,
             omega_0=2.0,
-            max_iter=200,
+            max_iter=100,
         ),
         small(
             solver="soap",
@@ -80,7 +80,7 @@ def test_scikit_learns_checks(estimator, check):
             normalize_X=False,
             normalize_y=False,
             learning_rate="constant",
-            max_iter=200,
+            max_iter=100,
         ),
     ]
 )

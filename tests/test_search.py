@@ -44,7 +44,7 @@ def small(**parameters):
         **{
             "hidden_layer_sizes": (16, 16),
             "solver": "adam",
-            "max_iter": 150,
+            "max_iter": 80,
             "random_state": 0,
             "learning_rate_init": 5e-3,
             **parameters,
@@ -89,7 +89,7 @@ def test_scikit_learns_checks(estimator, check):
 @parametrize_with_checks(
     [
         SirenSearchCV(
-            make_pipeline(StandardScaler(), small(omega_0=5.0)),
+            make_pipeline(StandardScaler(), small(omega_0=5.0, max_iter=40)),
             {"sirenregressor__alpha": [0.0, 1e-5]},
             cv=2,
             racing=True,
@@ -194,7 +194,7 @@ def test_a_step_that_differs_from_fit_to_fit_costs_time_only(chirp):
 
 def test_another_regressor_as_a_candidate(chirp, stacks):
     pipe = make_pipeline(StandardScaler(), small())
-    grid = {"sirenregressor": [SVR(), small(omega_0=5.0)]}
+    grid = {"sirenregressor": [SVR(), small(omega_0=5.0, max_iter=150)]}
     search = SirenSearchCV(pipe, grid, cv=3).fit(*chirp)
     assert_same_search(search, GridSearchCV(pipe, grid, cv=3).fit(*chirp))
     assert isinstance(search.best_estimator_[-1], SirenRegressor)
@@ -418,10 +418,9 @@ def test_all_candidates_fail(chirp):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batch_size", ["auto", 50])
-def test_racing_keeps_the_choice_and_says_what_it_dropped(chirp, stacks, batch_size):
+def test_racing_keeps_the_choice_and_says_what_it_dropped(chirp, stacks):
     grid = {"omega_0": [0.01, 1.0, 5.0, 10.0, 50.0, 200.0]}
-    regressor = small(max_iter=400, batch_size=batch_size)
+    regressor = small(max_iter=400)
     search = SirenSearchCV(regressor, grid, cv=3, racing=True).fit(*chirp)
     reference = GridSearchCV(regressor, grid, cv=3).fit(*chirp)
     assert search.best_params_ == reference.best_params_
@@ -443,7 +442,8 @@ def test_racing_keeps_the_choice_and_says_what_it_dropped(chirp, stacks, batch_s
 @pytest.mark.parametrize("batch_size", ["auto", 50])
 @pytest.mark.parametrize("learning_rate_init", [1e-2, 1.0], ids=["converges", "diverges"])
 def test_a_race_looks_on_and_changes_nothing(chirp, stacks, batch_size, learning_rate_init):
-    regressor = small(batch_size=batch_size, learning_rate_init=learning_rate_init)
+    options = {"batch_size": batch_size, "learning_rate_init": learning_rate_init}
+    regressor = small(max_iter=150, **options)
     scores = []
     for racing in (False, True):
         search = SirenSearchCV(regressor, {"alpha": [0.0]}, cv=3, racing=racing, refit=False)
@@ -484,9 +484,9 @@ def test_of_fits_that_go_alone_the_better_half_of_a_race_goes_on_to_the_next_fol
 ):
     fitted = []
 
-    def counting(regressor, problem):
+    def counting(regressor, *args):
         fitted.append(regressor.omega_0)
-        return solve(regressor, problem)
+        return solve(regressor, *args)
 
     solve = SirenRegressor._solve
     monkeypatch.setattr(SirenRegressor, "_solve", counting)
