@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import pi, sqrt
+from sys import float_info
 from typing import NamedTuple
 
 import numpy as np
@@ -175,7 +176,7 @@ def spectral_edge(coordinates: NDArray[np.floating], values: NDArray[np.floating
         return 0.0
     (axis,) = axes
     position = X.normalize(coordinates)[:, axis]
-    rounding = np.abs(np.spacing(X.center[axis])) / X.scale[axis]
+    rounding = abs(float(X.center[axis])) / float(X.scale[axis]) * float_info.epsilon
     is_usual = np.abs(position) <= 1 + max(ROUNDING, rounding)
     position, values = position[is_usual], values[is_usual]
     order, n_rows = np.argsort(position, kind="stable"), len(position)
