@@ -153,11 +153,10 @@ def _folds(fits: Sequence[Fit]) -> list[list[int]]:
 
 def _begin(fit: Fit) -> Run | None:
     """Prepare a fit, and do it if it is not for a stack."""
-    with fit.attempt():
+    with fit.attempt(), Interruption(fit.regressor.max_time) as interruption:
         run = Run.begin(fit)
         if not run.goes_alone:
             return run
-        with Interruption(fit.regressor.max_time) as interruption:
-            history = fit.regressor._solve(run.problem, interruption)
+        history = fit.regressor._solve(run.problem, interruption)
         warn_of(history, run.problem.rate, stacklevel=2)
     return None

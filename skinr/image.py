@@ -148,8 +148,6 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
         TypeError
             If X is a picture of Pillow's, a path or a file.
         """
-        with _image_hint(X):
-            check_is_fitted(self)
         return to_coordinates(self._validate_positions(X, reset=False), self.shape_)
 
     def inverse_transform(self, X: ArrayLike) -> Array:
@@ -324,6 +322,8 @@ class ImageCoordinateTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEst
 
     def _validate_positions(self, X: ArrayLike, *, reset: bool) -> Array:
         with _image_hint(X):
+            if not reset:
+                check_is_fitted(self)
             positions: Array = validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
         return positions
 

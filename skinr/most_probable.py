@@ -29,21 +29,20 @@ FAR_BEHIND = 0.5
 """A network whose merit is this much below the best, in nats for each target, takes no part in a
 race."""
 
-MOST_GAINS = 3.0
-"""A network takes no steps in a race either where it is further behind than so many times what one
-of those before it has gained."""
-
-LEAST_GAIN = 0.05 / MOST_GAINS
-"""The least that one may gain, in nats for each target."""
-
-FEWEST_RUNNERS = 3
-"""Networks that show what may be gained."""
-
 PROBATION = 9
 """Steps after which a network of lower frequency is given up if it is hopeless."""
 
 HOPELESS = 2.0
 """A network this much behind the best one, in nats, takes no steps in a race, and has no hope."""
+
+FEWEST_RUNNERS = 3
+"""Networks that take steps in a race, and show what these bring, before another is spared them."""
+
+MOST_GAINS = 3.0
+"""How many times as much as any of them has gained another may still have to gain."""
+
+LEAST_REACH = 0.05
+"""What it may have to gain in any case, in nats for each target."""
 
 FALLEN_BEHIND = 0.25
 """A network of lower frequency that is hopeless is given up if it is also this much behind, in
@@ -122,14 +121,15 @@ def race(
     Those that begin best take the steps first: what they gain, little in noise and much where rows
     are exact, tells which of the others may still get ahead.
     """
-    fits = _line_up(stack, rows, descent)
+    fits = _line_up(stack, rows)
     order = sorted(fits, key=lambda k: fits[k].merit, reverse=True)
     least = fits[order[0]].merit - HOPELESS
     runners: list[int] = []
-    ahead, gain = -inf, LEAST_GAIN
+    ahead, gain = -inf, 0.0
     for k in order:
         begun = fits[k].merit
-        is_beaten = len(runners) >= FEWEST_RUNNERS and begun + MOST_GAINS * gain < ahead
+        reach = max(LEAST_REACH, MOST_GAINS * gain)
+        is_beaten = len(runners) >= FEWEST_RUNNERS and begun + reach < ahead
         if is_beaten or begun < least or (runners and descent.ended_by):
             break
         advance_to_review(fits[k], descent)
@@ -138,7 +138,7 @@ def race(
     return fits, max(runners, key=lambda k: fits[k].rank)
 
 
-def _line_up(stack: SirenStack, rows: JetRows, descent: Descent) -> dict[int, LeastSquaresFit]:
+def _line_up(stack: SirenStack, rows: JetRows) -> dict[int, LeastSquaresFit]:
     """Return networks at their initial weights, by descending frequency until those are far behind.
 
     The others are not in what is returned.
@@ -146,8 +146,6 @@ def _line_up(stack: SirenStack, rows: JetRows, descent: Descent) -> dict[int, Le
     fits: dict[int, LeastSquaresFit] = {}
     failures, most = 0, -inf
     for k in reversed(range(n_ascending(stack))):
-        if fits and descent.is_interrupted():
-            break
         fits[k] = LeastSquaresFit(stack.take(k), rows)
         fits[k].review()
         most = max(most, fits[k].merit)

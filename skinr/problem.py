@@ -24,7 +24,7 @@ from skinr.robust import clipped_residuals, local_medians
 from skinr.rows import Table, TrainingRows
 from skinr.scaling import AffineMap, Units
 from skinr.solver_choice import choose_solver, goes_by_values, may_begin_with_few
-from skinr.splits import hold_out, leave_out, training_rows
+from skinr.splits import fitted_rows, hold_out
 from skinr.stored_rows import Rows
 from skinr.survey import Survey
 from skinr.targets import jet_problem, units_of_derivatives, with_implied_values
@@ -238,11 +238,13 @@ def _pose(regressor: SirenRegressor, survey: Survey, units: Units, plan: Plan) -
     training, validation = table, None
     if regressor.early_stopping and not plan.is_piece:
         training, validation = hold_out(regressor, table, plan.split_seed)
+    like, n_members = stack.parameters, 1 if plan.solver == "lm" else len(generators)
+    rows, unseen = fitted_rows(
+        training, validation, layout, units, scaling, like, n_members, plan.split_seed
+    )
     held_out = None
     if validation is not None:
-        held_out = TrainingRows.from_table(validation, units.X, scaling, stack.parameters)
-        held_out = held_out.without_implied()
-    rows, unseen = _fitted_rows(training, validation, layout, units, scaling, stack, plan)
+        held_out = TrainingRows.from_table(validation, units.X, scaling, like).without_implied()
     return Problem(
         plan=plan,
         table=table,
@@ -258,23 +260,6 @@ def _pose(regressor: SirenRegressor, survey: Survey, units: Units, plan: Plan) -
         batch_size=choose_batch_size(regressor, len(training.X)),
         generators=generators,
     )
-
-
-def _fitted_rows(
-    training: Table,
-    validation: Table | None,
-    layout: Layout,
-    units: Units,
-    scaling: AffineMap,
-    stack: SirenStack,
-    plan: Plan,
-) -> tuple[Rows, TrainingRows | None]:
-    """Return the rows that are fitted, and those that some members of an ensemble don't see."""
-    n_members = len(plan.seeds)
-    if plan.solver == "lm" or n_members == 1:
-        return training_rows(training, layout, units, scaling, stack.parameters), None
-    rows = TrainingRows.from_table(training, units.X, scaling, stack.parameters)
-    return leave_out(rows, training, validation, layout, units, n_members, plan.split_seed)
 
 
 def _generators(plan: Plan) -> list[torch.Generator]:

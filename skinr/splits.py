@@ -51,26 +51,26 @@ def hold_out(regressor: SirenRegressor, table: Table, seed: int) -> tuple[Table,
     return table.take(np.sort(training)), table.take(np.sort(validation))
 
 
-def training_rows(
-    table: Table, layout: Layout, units: Units, scaling: AffineMap, like: Tensor
-) -> Rows:
-    """Return rows as tensors like one, or where they are if that is too much to copy."""
-    if layout.has_derivatives or is_copied(table):
-        return TrainingRows.from_table(table, units.X, scaling, like)
-    return StoredRows(table, units.X, scaling, like)
-
-
-def leave_out(
-    rows: TrainingRows,
+def fitted_rows(
     training: Table,
     validation: Table | None,
     layout: Layout,
     units: Units,
+    scaling: AffineMap,
+    like: Tensor,
     n_members: int,
     seed: int,
-) -> tuple[TrainingRows, TrainingRows | None]:
-    """Return the rows that each member is fitted to, and others for them to be judged by."""
-    n_rows = len(training.X)
+) -> tuple[Rows, TrainingRows | None]:
+    """Return the rows that each member is fitted to, and others for them to be judged by.
+
+    As tensors like one; a single network has no others, and takes the rows from where they are if
+    they are too many to copy.
+    """
+    if n_members == 1 and not layout.has_derivatives and not is_copied(training):
+        return StoredRows(training, units.X, scaling, like), None
+    rows, n_rows = TrainingRows.from_table(training, units.X, scaling, like), len(training.X)
+    if n_members == 1:
+        return rows, None
     if validation is not None:
         unseen = [validation]
     elif n_rows > 1:
@@ -81,7 +81,6 @@ def leave_out(
         rows = rows._replace(own=torch.from_numpy(np.stack(own)).to(rows.targets.device))
     else:
         return rows, None
-    like = rows.targets
     values = (layout.values_of(table) for table in unseen)
     sets = [TrainingRows.from_table(part, units.X, units.y, like) for part in values]
     return rows, TrainingRows.join(sets, sets[0].n_rows)

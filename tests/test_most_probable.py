@@ -184,6 +184,17 @@ def test_frequencies_below_hopeless_ones_are_not_tried():
     assert fits.keys() == {4, 3, 2}
 
 
+def test_a_fit_without_time_has_the_network_that_begins_best():
+    """That of the highest frequency would have a score of 0.3."""
+    random = np.random.default_rng(0)
+    X, new = random.uniform(-1, 1, (2, 200, 1))
+    y = np.sin(6 * X[:, 0]) + random.normal(0, 0.1, 200)
+    model = SirenRegressor(max_time=1e-9, random_state=0)
+    with pytest.warns(UserWarning, match="after 1 updates"):
+        model.fit(X, y)
+    assert model.score(new, np.sin(6 * new[:, 0])) > 0.7
+
+
 @pytest.mark.parametrize(("noise", "all_run"), [(0.0, True), (0.5, False)])
 def test_who_is_behind_may_get_ahead_on_exact_rows_but_not_in_noise(noise, all_run):
     stack = stack_of([1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0])
