@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from options import at_least
 from PIL import Image
 from sklearn.datasets import load_sample_image
 from sklearn.model_selection import GridSearchCV, KFold
@@ -18,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from skinr import ImageCoordinateTransformer, SirenRegressor
 
 parser = argparse.ArgumentParser(description="Choose omega_0 by cross-validation.")
+parser.add_argument("--max-iter", type=at_least(1), default=200, help="updates of a network")
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 parser.add_argument("--n-jobs", type=int, default=2)
 options = parser.parse_args()
@@ -31,7 +33,7 @@ X, y = pixels.image_to_arrays(image)
 
 # %% Every omega_0 on three folds of the pixels
 omegas = [5, 10, 20, 30, 60]
-regressor = SirenRegressor((96, 96, 96), max_iter=200, random_state=0)
+regressor = SirenRegressor((96, 96, 96), max_iter=options.max_iter, random_state=0)
 search = GridSearchCV(
     make_pipeline(pixels, regressor),
     {"sirenregressor__omega_0": omegas},

@@ -24,6 +24,7 @@ from skinr import ImageCoordinateTransformer, SirenRegressor
 
 parser = argparse.ArgumentParser(description="The lecture's path, and this package's.")
 parser.add_argument("--epochs", type=at_least(1), default=100, help="of the lecture's recipe")
+parser.add_argument("--max-iter", type=at_least(1), default=1000, help="of the package's")
 parser.add_argument("--random-state", type=int, default=3)
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()
@@ -68,7 +69,9 @@ for epoch in sorted({0, options.epochs // 2, options.epochs - 1}):
     print(f"epoch {epoch:3d}  mean squared error {epochs[epoch].mean():.6f}")
 
 # %% The same photograph with the package's defaults
-defaults = SirenRegressor(random_state=options.random_state, verbose=True)
+defaults = SirenRegressor(
+    max_iter=options.max_iter, random_state=options.random_state, verbose=True
+)
 start = perf_counter()
 defaults.fit(pixels.fit_transform(X), y)
 default_seconds = perf_counter() - start

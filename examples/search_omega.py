@@ -12,12 +12,14 @@ from time import perf_counter
 
 import matplotlib.pyplot as plt
 import numpy as np
+from options import at_least
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
 from skinr import SirenRegressor, SirenSearchCV
 
 parser = argparse.ArgumentParser(description="Choose omega_0 for a table.")
+parser.add_argument("--max-iter", type=at_least(1), default=400, help="updates of a network")
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()
 options.figures.mkdir(parents=True, exist_ok=True)
@@ -29,7 +31,7 @@ y = np.sin(20 * X[:, 0] ** 2) + 0.05 * draw.standard_normal(300)
 
 # %% The same search three times
 omegas = [0.5, 1, 2, 4, 8, 15, 30, 60]
-regressor = SirenRegressor((64, 64, 64), solver="adam", max_iter=400, random_state=0)
+regressor = SirenRegressor((64, 64, 64), solver="adam", max_iter=options.max_iter, random_state=0)
 cv = KFold(3, shuffle=True, random_state=0)
 searches = {
     "GridSearchCV": GridSearchCV(regressor, {"omega_0": omegas}, cv=cv),

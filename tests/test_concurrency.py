@@ -68,16 +68,8 @@ def test_in_workers_of_joblib(expected, backend):
     assert joblib.Parallel(n_jobs=2, backend=backend)(jobs) == expected
 
 
-@pytest.mark.parametrize(
-    "method",
-    [
-        method
-        for method in multiprocessing.get_all_start_methods()
-        if method != "fork"  # of which joblib's "multiprocessing" makes use
-    ],
-)
-def test_in_started_processes(expected, method):
-    context = multiprocessing.get_context(method)
+def test_in_started_processes(expected):
+    context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
         1, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:

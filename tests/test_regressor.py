@@ -46,9 +46,7 @@ def small(**parameters):
     )
 
 
-@parametrize_with_checks(
-    [SirenRegressor(), SirenRegressor((16, 16), solver="lm", omega_0=3.0), small()]
-)
+@parametrize_with_checks([SirenRegressor((16, 16)), small()])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -56,6 +54,7 @@ def test_scikit_learns_checks(estimator, check):
 @pytest.mark.slow
 @parametrize_with_checks(
     [
+        SirenRegressor(),
         SirenRegressor((16, 16), solver="lm", omega_0=3.0, n_estimators=2),
         small(
             loss="absolute_error",
@@ -83,7 +82,7 @@ def test_scikit_learns_checks(estimator, check):
         ),
     ]
 )
-def test_scikit_learns_checks_of_other_parameters(estimator, check):
+def test_scikit_learns_checks_of_the_defaults_and_others(estimator, check):
     check(estimator)
 
 
