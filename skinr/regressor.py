@@ -72,11 +72,12 @@ class SirenRegressor(
           something of held-out ones, lower frequencies are tried with a `hidden_omega_0` of 0.5,
           and the error on held-out rows decides.
         - Elsewhere it is (n_samples / 75) ** (1 / n_features) within [1.5, 30], of different rows
-          and of features that vary and are not slow: about 30 for a photograph; or for a single
-          feature a twelfth of the edge of the spectrum, if that is higher. Functions of several
-          variables that oscillate as fast as the rows can show want more, noisy ones less. "adam"
-          takes up to 1.45 times as much where it sees each pixel of a grid fewer than 30 times,
-          since a short fit learns no high frequencies unless it starts with them.
+          and of features that vary and are not slow: about 30 for a photograph, at least 4 for a
+          picture; or for a single feature a twelfth of the edge of the spectrum, if that is higher.
+          Functions of several variables that oscillate as fast as the rows can show want more,
+          noisy ones less. "adam" takes up to 1.45 times as much where it sees each pixel of a grid
+          fewer than 30 times, since a short fit learns no high frequencies unless it starts with
+          them.
 
         The edge of the spectrum is the angular frequency below which 95% of the power of the
         values lies, noise excluded. Features along which values change over three times more
@@ -118,11 +119,11 @@ class SirenRegressor(
         further in several thousand updates, but costs more where layers are wide and batches
         small.
 
-        "auto" is "lm" for up to 2048 numbers, or 500 if derivatives are among them, or they are the
-        pixels of a picture, or for 500 rows if one variable oscillates more than 100 times in them,
-        as long as `alpha` is 0 and nothing rules "lm" out. It is "soap" for values from 2048 rows
-        and 1000 updates on, if a batch has 16 rows or more for each unit of the widest layer,
-        inputs and outputs among them. It is "adam" elsewhere.
+        "auto" is "lm" for up to 2048 numbers that are not the pixels of a picture, or 500 if
+        derivatives are among them, or for 500 rows if one variable oscillates more than 100 times
+        in them, as long as `alpha` is 0 and nothing rules "lm" out. It is "soap" for values from
+        2048 rows and 1000 updates on, if a batch has 16 rows or more for each unit of the widest
+        layer, inputs and outputs among them. It is "adam" elsewhere.
 
         Before "soap", "auto" fits some of the rows by "lm", drawn at random: 300 numbers, then
         2000. If the residuals of neighbouring rows are correlated, these have missed structure,
@@ -133,9 +134,9 @@ class SirenRegressor(
         oscillate more than 100 times, tables of more than 2**24 numbers, and fits in which `alpha`
         or `omega_0` are not the defaults, or `loss` is "absolute_error".
 
-        Rows on a grid are the pixels of a picture, unless second differences of their values grow
-        with the spacing of the nodes as those of a smooth function do, or not at all, as those of
-        noise.
+        Rows on a grid are the pixels of a picture, unless it has fewer than 15 nodes along every
+        axis, or second differences of the values grow with the spacing of the nodes as those of a
+        smooth function do, or not at all, as those of noise.
 
     learning_rate : {"one_cycle", "constant"}, default="one_cycle"
         For "adam" and "soap", like all that concerns rates and batches: how the rate changes over

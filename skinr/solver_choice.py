@@ -19,9 +19,8 @@ from skinr.survey import MOST_NUMBERS_FOR_LM, Survey
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor
 
-MOST_OTHER_NUMBERS_FOR_LM = 500
-"""Targets up to which `solver="auto"` solves by least squares for derivatives, and for pixels, of
-which it would take much for noise."""
+MOST_DERIVATIVES_FOR_LM = 500
+"""Targets up to which `solver="auto"` solves by least squares where derivatives are among them."""
 
 FEWEST_ROWS_FOR_SOAP = 2048
 """Rows from which `solver="auto"` takes SOAP."""
@@ -83,10 +82,10 @@ def _obstacles_to_lm(regressor: SirenRegressor, survey: Survey) -> list[str]:
 
 
 def _suits_lm(regressor: SirenRegressor, survey: Survey) -> bool:
-    is_usual = not (survey.layout.has_derivatives or survey.is_picture)
-    most = MOST_NUMBERS_FOR_LM if is_usual else MOST_OTHER_NUMBERS_FOR_LM
+    most = MOST_DERIVATIVES_FOR_LM if survey.layout.has_derivatives else MOST_NUMBERS_FOR_LM
     is_shown = len(survey.table.X) <= FEW_ROWS or _few_rows_show(survey)
-    return _count_numbers(regressor, survey) <= most and is_shown and regressor.alpha == 0
+    is_small = _count_numbers(regressor, survey) <= most
+    return is_small and is_shown and not survey.is_picture and regressor.alpha == 0
 
 
 def _few_rows_show(survey: Survey) -> bool:

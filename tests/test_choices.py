@@ -77,6 +77,13 @@ def test_pixels_that_are_seen_seldom_are_learned_faster(options, rate):
     assert prepare(regressor, X, texture(len(X)), continued=False).rate == pytest.approx(rate)
 
 
+@pytest.mark.parametrize(("size", "omega_0"), [(16, 4.0), (40, (1600 / 75) ** 0.5)])
+def test_a_small_picture_has_frequencies_for_its_detail(size, omega_0):
+    X = positions(size, size)
+    stack = prepare(SirenRegressor(8), X, texture(len(X)), continued=False).stack
+    assert stack.omega_0 == stack.hidden_omega_0 == pytest.approx([omega_0])
+
+
 @pytest.mark.parametrize(
     ("options", "start"),
     [

@@ -596,6 +596,14 @@ def test_bad_parameters(parameters):
         ImageRegressor(**parameters).fit(waves())
 
 
+@pytest.mark.parametrize("name", ["china", "flower"])
+@pytest.mark.parametrize("size", [16, 22])
+def test_a_small_photograph_keeps_its_detail(name, size):
+    photograph = Image.fromarray(load_sample_image(f"{name}.jpg")).resize((size, size)).convert("L")
+    model = ImageRegressor(SirenRegressor((64, 64, 64), random_state=0)).fit(photograph)
+    assert model.score(photograph) > 40
+
+
 @pytest.mark.slow
 def test_the_defaults_learn_a_photograph():
     photograph = Image.fromarray(load_sample_image("china.jpg")).resize((64, 64)).convert("L")

@@ -30,7 +30,7 @@ def test_a_grid_has_nodes_along_two_axes_or_more():
 
 
 @pytest.mark.parametrize("name", ["china", "flower"])
-@pytest.mark.parametrize("size", [24, 50, 100, 300])
+@pytest.mark.parametrize("size", [16, 24, 50, 100, 300])
 def test_photographs_are_pictures(name, size):
     image = Image.fromarray(load_sample_image(f"{name}.jpg")).resize((size, size))
     X, y = nodes(size, size), np.asarray(image).reshape(-1, 3)
@@ -54,6 +54,20 @@ def test_photographs_are_pictures(name, size):
 def test_functions_are_none_whatever_their_noise(function, size, noise):
     X = nodes(size, size)
     assert not is_picture(X, noisy(function(*X.T), noise))
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize("shape", [(9, 100), (40, 10), (10, 10, 10)])
+def test_few_nodes_along_an_axis_make_no_edges(shape, noise):
+    X = nodes(*shape)
+    values = np.sin(8 * X[:, 0] + 1) * np.cos(6 * X[:, -1])
+    assert not is_picture(X, noisy(values, noise))
+
+
+def test_a_plane_is_none():
+    X = nodes(20, 20)
+    for dtype in (np.float32, float):
+        assert not is_picture(X, (X @ [1, 2])[:, None].astype(dtype))
 
 
 def test_a_function_that_rows_hardly_resolve_is_none():

@@ -71,6 +71,12 @@ def test_pixels_do_not_begin_with_few_rows(shape):
     assert problem.candidates is None
 
 
+def test_least_squares_would_take_the_detail_of_pixels_for_noise():
+    X, y = positions(16, 16), texture(256)
+    assert prepare(SirenRegressor(), X, y, continued=False).plan.solver == "adam"
+    assert prepare(SirenRegressor(solver="lm"), X, y, continued=False).plan.solver == "lm"
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.25])
 def test_a_function_on_a_grid_begins_with_few_rows(noise):
     X = positions(64, 64)
