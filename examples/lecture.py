@@ -24,7 +24,7 @@ from skinr import ImageCoordinateTransformer, SirenRegressor
 
 parser = argparse.ArgumentParser(description="The lecture's path, and this package's.")
 parser.add_argument("--epochs", type=at_least(1), default=100, help="of the lecture's recipe")
-parser.add_argument("--max-iter", type=at_least(1), default=1000, help="of the package's")
+parser.add_argument("--max-iter", type=at_least(1), default=1000, help="updates by the defaults")
 parser.add_argument("--random-state", type=int, default=3)
 parser.add_argument("--figures", type=Path, default=Path("figures"))
 options = parser.parse_args()

@@ -132,10 +132,9 @@ def choose_frequencies(
         found = [candidate for candidate in candidates if candidate.first >= lowest]
         found += fallback_frequencies(found)
     else:
-        first, hidden = frequencies_for_batches(survey.fast_coordinates, survey.edge)
-        if survey.is_picture:
-            first, hidden = max(first, LOWEST_FOR_PICTURES), max(hidden, LOWEST_FOR_PICTURES)
-        found = [Frequencies(first * start, hidden * start)]
+        lowest = LOWEST_FOR_PICTURES if survey.is_picture else 0.0
+        usual = frequencies_for_batches(survey.fast_coordinates, survey.edge)
+        found = [Frequencies(*(start * max(omega_0, lowest) for omega_0 in usual))]
     if regressor.hidden_omega_0 is None:
         return found
     return [Frequencies(first, float(regressor.hidden_omega_0)) for first, _ in found]
