@@ -91,10 +91,12 @@ class LinearModel(NamedTuple):
         """Return the logarithm of the probability of the targets, as :func:`log_evidence` does."""
         return log_evidence(self.gram, noise, self.target[:, None])
 
-    def most_probable_noise(self, start: int | None, n_noises: int) -> tuple[int, float]:
+    def most_probable_noise(
+        self, start: int | None, n_noises: int, most: float = inf
+    ) -> tuple[int, float]:
         """Return which of the first `n_noises` of `NOISES` has the largest evidence, and that.
 
-        Of all of them, or uphill from `start`.
+        Of all of them, or uphill from `start`; a lower one where its variance is above `most`.
         """
         scale = self.scale
         evidence = cache(lambda index: self.evidence(scale * NOISES[index]))
@@ -103,8 +105,11 @@ class LinearModel(NamedTuple):
             near = range(max(0, best - 1), min(best + 2, n_noises))
             better = max(near, key=evidence)
             if not evidence(better) > evidence(best):
-                return best, evidence(best)
+                break
             best = better
+        while best and most < inf and self.explain(scale * NOISES[best]).least_objective > most:
+            best -= 1
+        return best, evidence(best)
 
     def largest_noise(self, probable: int, n_noises: int) -> int:
         """Return the largest of the first `n_noises` that is hardly less probable than `probable`.

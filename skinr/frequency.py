@@ -28,7 +28,7 @@ variables above all."""
 MOST_OVER_DENSITY = 8.0
 """The highest candidate, in units of what as many rows can bear in general."""
 
-EDGE = 0.95
+EDGE = 0.97
 """Share of the power of a spectrum below its edge."""
 
 FLOOR = 10.0

@@ -78,6 +78,11 @@ class JetRows(NamedTuple):
         is_known = torch.zeros(n_outputs, dtype=torch.bool, device="cpu").scatter_(0, known, True)
         return self._replace(root_weight=self.root_weight * is_known)
 
+    def with_outputs_of(self, other: JetRows) -> JetRows:
+        """Mask what no row of another table knows."""
+        known = other.root_weight.any(dim=1, keepdim=True)
+        return self._replace(root_weight=self.root_weight * known)
+
     def without_empty(self) -> JetRows:
         """Return the rows of which anything is known."""
         is_known = self.root_weight.any(dim=2).any(dim=0)

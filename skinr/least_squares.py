@@ -133,6 +133,8 @@ class LeastSquaresFit:
         The initial weights, where the stack has others.
     earlier_losses : sequence of float, default=()
         Of a fit that this one goes on from.
+    most_noise : float, default=inf
+        A variance that the noise of weighted targets can't exceed.
 
     Attributes
     ----------
@@ -169,6 +171,7 @@ class LeastSquaresFit:
         found: Findings | None = None,
         anchor: Tensor | None = None,
         earlier_losses: Sequence[float] = (),
+        most_noise: float = inf,
     ) -> None:
         self.stack = stack
         self.evidence = self.merit = -inf
@@ -188,6 +191,7 @@ class LeastSquaresFit:
         self._reviewed_at: int | None = None
         self._noise_index: int | None = None
         self._most_noises = len(NOISES)
+        self._most_noise = most_noise
         self._is_stuck = False
 
     @property
@@ -312,16 +316,28 @@ class LeastSquaresFit:
 
     def with_more(self, rows: JetRows) -> LeastSquaresFit:
         """Return a fit that goes on from here, with more rows of the same table."""
-        fit = LeastSquaresFit(self.stack, rows, anchor=self.anchor, earlier_losses=self.losses)
-        fit._noise_index, fit._promise = self._noise_index, self._promise
+        fit = self._going_on(self, rows)
+        fit._noise_index = self._noise_index
         fit.review()
         return fit
 
     def of_another(self, start: LeastSquaresFit, rows: JetRows) -> LeastSquaresFit:
         """Return a fit that goes on from one without noise, with no more of it than this has."""
-        fit = LeastSquaresFit(start.stack, rows, anchor=start.anchor, earlier_losses=start.losses)
-        fit._noise_index, fit._promise = 0, self._promise
+        fit = self._going_on(start, rows)
+        fit._noise_index = 0
         fit._most_noises = 1 + (self._noise_index or 0)
+        return fit
+
+    def _going_on(self, start: LeastSquaresFit, rows: JetRows) -> LeastSquaresFit:
+        """Return a fit from where another is, with what this one has promised."""
+        fit = LeastSquaresFit(
+            start.stack,
+            rows,
+            anchor=start.anchor,
+            earlier_losses=start.losses,
+            most_noise=self._most_noise,
+        )
+        fit._promise = self._promise
         return fit
 
     def missed(self, rows: JetRows) -> Tensor:
@@ -345,7 +361,7 @@ class LeastSquaresFit:
         if self._found is not None:
             return self._found.noise
         self._noise_index, self.evidence = self._steps.model.most_probable_noise(
-            self._noise_index, min(self._n_noises, self._most_noises)
+            self._noise_index, min(self._n_noises, self._most_noises), self._most_noise
         )
         return NOISES[self._noise_index]
 

@@ -105,9 +105,7 @@ def prefer_lower(
     choice : Choice
         Where it is another, it is fitted to fewer than all rows.
     """
-    known = few.root_weight.any(dim=1, keepdim=True)
-    rows = rows._replace(root_weight=rows.root_weight * known)
-    trials = _Trials(stack, rows, descent)
+    trials = _Trials(stack, rows.with_outputs_of(few), descent)
     if trials.most_rows < LEAST_ROWS or not trials.lower_than(choice):
         return choice
     if len(few.coordinates) <= trials.most_rows:

@@ -17,6 +17,7 @@ from skinr.lower_frequencies import (
     n_ascending,
     prefer_lower,
 )
+from skinr.neighbour_noise import most_noise
 from skinr.network import SirenStack
 
 FEW_ROWS = 500
@@ -75,6 +76,8 @@ def fit_most_probable(stack: SirenStack, stages: Sequence[JetRows], descent: Des
     few = rows.thinned(FEW_ROWS).with_few_outputs(FEW_NUMBERS)
     choice = _choose(stack, few, descent)
     if not descent.ended_by:
+        choice = _miss_no_more_than_noise(stack, rows, few, choice, descent)
+    if not descent.ended_by:
         choice = prefer_lower(stack, rows, few, choice, descent)
     fit, chosen = choice
     if fit.n_numbers < rows.n_known and not descent.ended_by:
@@ -114,14 +117,14 @@ def _is_plain(fit: LeastSquaresFit, max_iter: int) -> bool:
 
 
 def race(
-    stack: SirenStack, rows: JetRows, descent: Descent
+    stack: SirenStack, rows: JetRows, descent: Descent, most: float = inf
 ) -> tuple[dict[int, LeastSquaresFit], int]:
     """Take a few steps with the networks that begin well, and say which has the most merit.
 
     Those that begin best take the steps first: what they gain, little in noise and much where rows
     are exact, tells which of the others may still get ahead.
     """
-    fits = _line_up(stack, rows)
+    fits = _line_up(stack, rows, most)
     order = sorted(fits, key=lambda k: fits[k].merit, reverse=True)
     least = fits[order[0]].merit - HOPELESS
     runners: list[int] = []
@@ -138,7 +141,7 @@ def race(
     return fits, max(runners, key=lambda k: fits[k].rank)
 
 
-def _line_up(stack: SirenStack, rows: JetRows) -> dict[int, LeastSquaresFit]:
+def _line_up(stack: SirenStack, rows: JetRows, most_noise: float) -> dict[int, LeastSquaresFit]:
     """Return networks at their initial weights, by descending frequency until those are far behind.
 
     The others are not in what is returned.
@@ -146,7 +149,7 @@ def _line_up(stack: SirenStack, rows: JetRows) -> dict[int, LeastSquaresFit]:
     fits: dict[int, LeastSquaresFit] = {}
     failures, most = 0, -inf
     for k in reversed(range(n_ascending(stack))):
-        fits[k] = LeastSquaresFit(stack.take(k), rows)
+        fits[k] = LeastSquaresFit(stack.take(k), rows, most_noise=most_noise)
         fits[k].review()
         most = max(most, fits[k].merit)
         failures = failures + 1 if fits[k].merit < most - FAR_BEHIND else 0
@@ -155,13 +158,13 @@ def _line_up(stack: SirenStack, rows: JetRows) -> dict[int, LeastSquaresFit]:
     return fits
 
 
-def _choose(stack: SirenStack, rows: JetRows, descent: Descent) -> Choice:
+def _choose(stack: SirenStack, rows: JetRows, descent: Descent, most: float = inf) -> Choice:
     """Fit the network that is ahead when it is plain what it comes to, or a better one.
 
     Merits fall as a network leaves its initial weights, and others are ahead then. Those of lower
     frequency are tried as long as they are better: they show late what they can do.
     """
-    fits, best = race(stack, rows, descent)
+    fits, best = race(stack, rows, descent, most)
     while not (descent.ended_by or _is_plain(fits[best], descent.max_iter)):
         advance_to_review(fits[best], descent)
         best = max(fits, key=lambda k: fits[k].rank)
@@ -170,7 +173,7 @@ def _choose(stack: SirenStack, rows: JetRows, descent: Descent) -> Choice:
         if descent.ended_by or failures == MOST_FAILURES:
             break
         if k not in fits:
-            fits[k] = LeastSquaresFit(stack.take(k), rows)
+            fits[k] = LeastSquaresFit(stack.take(k), rows, most_noise=most)
         settle(fits[k], descent, fits[best])
         failures += 1
         if fits[k].rank > fits[best].rank:
@@ -179,6 +182,19 @@ def _choose(stack: SirenStack, rows: JetRows, descent: Descent) -> Choice:
         descent.run(fits[best])
         best = _prefer_promising(fits, best, descent)
     return Choice(fits[best], best)
+
+
+def _miss_no_more_than_noise(
+    stack: SirenStack, rows: JetRows, few: JetRows, choice: Choice, descent: Descent
+) -> Choice:
+    """Choose anew with less noise, if a network misses more than neighbouring rows show of it.
+
+    It takes a part of the function for noise then, as where narrow peaks are far apart.
+    """
+    most = most_noise(rows.with_outputs_of(few))
+    if choice.fit.loss <= most:
+        return choice
+    return min(choice, _choose(stack, few, descent, most), key=lambda found: found.fit.loss)
 
 
 def _prefer_promising(fits: dict[int, LeastSquaresFit], best: int, descent: Descent) -> int:

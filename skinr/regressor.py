@@ -79,7 +79,7 @@ class SirenRegressor(
           fewer than 30 times, since a short fit learns no high frequencies unless it starts with
           them.
 
-        The edge of the spectrum is the angular frequency below which 95% of the power of the
+        The edge of the spectrum is the angular frequency below which 97% of the power of the
         values lies, noise excluded. Features along which values change over three times more
         slowly than along another are slow, where the evidence of Gaussian processes with a length
         for each of up to 20 features [4]_ is plain: along them the network begins with frequencies
