@@ -190,7 +190,6 @@ class LeastSquaresFit:
         self.merits: list[float] = []
         self._reviewed_at: int | None = None
         self._noise_index: int | None = None
-        self._most_noises = len(NOISES)
         self._most_noise = most_noise
         self._is_stuck = False
 
@@ -325,7 +324,7 @@ class LeastSquaresFit:
         """Return a fit that goes on from one without noise, with no more of it than this has."""
         fit = self._going_on(start, rows)
         fit._noise_index = 0
-        fit._most_noises = 1 + (self._noise_index or 0)
+        fit._promise = self._promise._replace(n_noises=1 + (self._noise_index or 0))
         return fit
 
     def _going_on(self, start: LeastSquaresFit, rows: JetRows) -> LeastSquaresFit:
@@ -361,7 +360,7 @@ class LeastSquaresFit:
         if self._found is not None:
             return self._found.noise
         self._noise_index, self.evidence = self._steps.model.most_probable_noise(
-            self._noise_index, min(self._n_noises, self._most_noises), self._most_noise
+            self._noise_index, self._n_noises, self._most_noise
         )
         return NOISES[self._noise_index]
 
