@@ -68,9 +68,10 @@ class SirenRegressor(
           evidence of the rows and their leave-one-out errors decide. For a single feature a sixth
           of the edge of the spectrum joins them, if that is higher. If the winner misses more of
           its own rows than the initial weights of another were to miss of unseen ones, that one is
-          taken: what looked like noise are ripples. If the winner fits its own rows but misses
-          something of held-out ones, lower frequencies are tried with a `hidden_omega_0` of 0.5,
-          and the error on held-out rows decides.
+          taken: what looked like noise are ripples. If the winner misses more than the noise that
+          neighbouring rows of a single feature can have [5]_, it is chosen anew with no more than
+          that. If it fits its own rows but misses something of held-out ones, lower frequencies are
+          tried with a `hidden_omega_0` of 0.5, and the error on held-out rows decides.
         - Elsewhere it is (n_samples / 75) ** (1 / n_features) within [1.5, 30], of different rows
           and of features that vary and are not slow: about 30 for a photograph, at least 4 for a
           picture; or for a single feature a twelfth of the edge of the spectrum, if that is higher.
@@ -319,6 +320,8 @@ class SirenRegressor(
        Stabilizing Shampoo using Adam. ICLR 2025. arXiv:2409.11321.
     .. [4] Rasmussen, Williams. Gaussian Processes for Machine Learning. MIT Press 2006,
        section 5.1.
+    .. [5] Gasser, Sroka, Jennen-Steinmetz. Residual variance and residual pattern in nonlinear
+       regression. Biometrika 73(3), 1986.
 
     Examples
     --------
