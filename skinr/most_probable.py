@@ -191,6 +191,8 @@ def _miss_no_more_than_noise(
 
     It takes a part of the function for noise then, as where narrow peaks are far apart.
     """
+    if choice.fit.misfit <= MISSES_LITTLE:
+        return choice
     most = most_noise(rows.with_outputs_of(few))
     if choice.fit.loss <= most:
         return choice

@@ -175,6 +175,12 @@ def test_noise_and_constants_have_no_edge(values):
     assert spectral_edge(uniform(len(values), 1), values[:, None]) == 0.0
 
 
+def test_a_harmonic_of_a_twentieth_of_the_power_is_below_the_edge():
+    x = np.linspace(-1, 1, 365)[:, None]
+    y = 2 * np.sin(3 * x) + np.sin(160 * x) + 0.52 * np.sin(320 * x)
+    assert spectral_edge(x, y) == pytest.approx(320, rel=0.02)
+
+
 def test_several_variables_have_no_edge():
     X = uniform(300, 2)
     assert spectral_edge(X, waves(X[:, 0], 30.0)) == 0.0

@@ -65,6 +65,12 @@ def test_it_is_not_known_of_several_variables_of_derivatives_and_of_two_rows():
     assert most_noise(slopes) == inf
 
 
+def test_a_network_that_misses_nothing_is_not_chosen_anew(monkeypatch):
+    monkeypatch.setattr("skinr.most_probable.most_noise", lambda rows: pytest.fail("asked for"))
+    x = np.linspace(0, 1, 10)[:, None]
+    SirenRegressor((16, 16), random_state=0).fit(x, 2 * x[:, 0] + 1)
+
+
 @pytest.mark.slow
 def test_narrow_peaks_far_apart_are_no_noise():
     centers = np.random.default_rng(0).uniform(0, 1, 6)
