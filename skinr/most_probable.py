@@ -17,7 +17,7 @@ from skinr.lower_frequencies import (
     n_ascending,
     prefer_lower,
 )
-from skinr.neighbour_noise import most_noise
+from skinr.neighbour_noise import noise_bound
 from skinr.network import SirenStack
 
 FEW_ROWS = 500
@@ -117,14 +117,14 @@ def _is_plain(fit: LeastSquaresFit, max_iter: int) -> bool:
 
 
 def race(
-    stack: SirenStack, rows: JetRows, descent: Descent, most: float = inf
+    stack: SirenStack, rows: JetRows, descent: Descent, most_noise: float = inf
 ) -> tuple[dict[int, LeastSquaresFit], int]:
     """Take a few steps with the networks that begin well, and say which has the most merit.
 
     Those that begin best take the steps first: what they gain, little in noise and much where rows
     are exact, tells which of the others may still get ahead.
     """
-    fits = _line_up(stack, rows, most)
+    fits = _line_up(stack, rows, most_noise)
     order = sorted(fits, key=lambda k: fits[k].merit, reverse=True)
     least = fits[order[0]].merit - HOPELESS
     runners: list[int] = []
@@ -158,13 +158,13 @@ def _line_up(stack: SirenStack, rows: JetRows, most_noise: float) -> dict[int, L
     return fits
 
 
-def _choose(stack: SirenStack, rows: JetRows, descent: Descent, most: float = inf) -> Choice:
+def _choose(stack: SirenStack, rows: JetRows, descent: Descent, most_noise: float = inf) -> Choice:
     """Fit the network that is ahead when it is plain what it comes to, or a better one.
 
     Merits fall as a network leaves its initial weights, and others are ahead then. Those of lower
     frequency are tried as long as they are better: they show late what they can do.
     """
-    fits, best = race(stack, rows, descent, most)
+    fits, best = race(stack, rows, descent, most_noise)
     while not (descent.ended_by or _is_plain(fits[best], descent.max_iter)):
         advance_to_review(fits[best], descent)
         best = max(fits, key=lambda k: fits[k].rank)
@@ -173,7 +173,7 @@ def _choose(stack: SirenStack, rows: JetRows, descent: Descent, most: float = in
         if descent.ended_by or failures == MOST_FAILURES:
             break
         if k not in fits:
-            fits[k] = LeastSquaresFit(stack.take(k), rows, most_noise=most)
+            fits[k] = LeastSquaresFit(stack.take(k), rows, most_noise=most_noise)
         settle(fits[k], descent, fits[best])
         failures += 1
         if fits[k].rank > fits[best].rank:
@@ -193,10 +193,11 @@ def _miss_no_more_than_noise(
     """
     if choice.fit.misfit <= MISSES_LITTLE:
         return choice
-    most = most_noise(rows.with_outputs_of(few))
-    if choice.fit.loss <= most:
+    most_noise = noise_bound(rows.with_outputs_of(few))
+    if choice.fit.loss <= most_noise:
         return choice
-    return min(choice, _choose(stack, few, descent, most), key=lambda found: found.fit.loss)
+    again = _choose(stack, few, descent, most_noise)
+    return min(choice, again, key=lambda found: found.fit.loss)
 
 
 def _prefer_promising(fits: dict[int, LeastSquaresFit], best: int, descent: Descent) -> int:

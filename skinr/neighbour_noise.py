@@ -13,7 +13,7 @@ STANDARD_ERRORS = 6.0
 its standard errors where all is noise."""
 
 
-def most_noise(rows: JetRows) -> float:
+def noise_bound(rows: JetRows) -> float:
     """Return what the weighted mean square of the noise of values hardly exceeds.
 
     What a row misses of the line between its two neighbours is the noise of the three and the
@@ -26,7 +26,7 @@ def most_noise(rows: JetRows) -> float:
 
     Returns
     -------
-    most_noise : float
+    noise_bound : float
         inf for derivatives, for several variables, and for fewer than three rows.
 
     References

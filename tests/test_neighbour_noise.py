@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from skinr import SirenRegressor
 from skinr.jet_rows import JetRows
-from skinr.neighbour_noise import most_noise
+from skinr.neighbour_noise import noise_bound
 
 
 def rows_of(X, y, weight=None):
@@ -23,7 +23,7 @@ def test_it_bounds_the_noise_of_a_line_closely(seed, n_rows, is_even):
     draw = np.random.default_rng(seed)
     x = np.linspace(-1, 1, n_rows) if is_even else draw.uniform(-1, 1, n_rows)
     noise = draw.standard_normal(n_rows)
-    bound = most_noise(rows_of(x, 3 * x + noise))
+    bound = noise_bound(rows_of(x, 3 * x + noise))
     assert noise.var() < bound < 5 * noise.var()
 
 
@@ -33,13 +33,13 @@ def test_it_bounds_the_weighted_noise_whatever_weights_mean(seed):
     x, weight = draw.uniform(-1, 1, 300), 10 ** draw.uniform(-4, 0, 300)
     for scale in (1.0, weight**-0.5):
         noise = scale * draw.standard_normal(300)
-        assert np.mean(weight * noise**2) < most_noise(rows_of(x, noise, weight))
+        assert np.mean(weight * noise**2) < noise_bound(rows_of(x, noise, weight))
 
 
 def test_a_line_has_none_whatever_the_order_of_its_rows_and_the_constant_features():
     x = np.random.default_rng(0).permutation(np.repeat(np.linspace(-1, 1, 30), 2))
     X = np.column_stack([np.zeros(60), x])
-    assert most_noise(rows_of(X, np.column_stack([2 * x + 1, x]))) < 1e-28
+    assert noise_bound(rows_of(X, np.column_stack([2 * x + 1, x]))) < 1e-28
 
 
 def test_outputs_and_rows_of_no_weight_do_not_count():
@@ -47,26 +47,26 @@ def test_outputs_and_rows_of_no_weight_do_not_count():
     x, y = np.linspace(-1, 1, 50), draw.standard_normal((50, 2))
     rows = rows_of(x, y)
     first = rows._replace(root_weight=rows.root_weight * torch.tensor([1.0, 0.0]))
-    assert most_noise(first) == pytest.approx(most_noise(rows_of(x, y[:, 0])))
+    assert noise_bound(first) == pytest.approx(noise_bound(rows_of(x, y[:, 0])))
     weight = np.repeat([0.0, 1.0], 25)
-    some = most_noise(rows_of(x, y[:, 0], weight))
-    assert some == pytest.approx(most_noise(rows_of(x[25:], y[25:, 0])))
+    some = noise_bound(rows_of(x, y[:, 0], weight))
+    assert some == pytest.approx(noise_bound(rows_of(x[25:], y[25:, 0])))
 
 
 def test_it_is_not_known_of_several_variables_of_derivatives_and_of_two_rows():
     x = np.linspace(-1, 1, 20)
-    assert most_noise(rows_of(np.column_stack([x, x**2]), x)) == inf
-    assert most_noise(rows_of(x[:2], x[:2])) == inf
-    assert most_noise(rows_of(np.zeros(20), x)) == inf
+    assert noise_bound(rows_of(np.column_stack([x, x**2]), x)) == inf
+    assert noise_bound(rows_of(x[:2], x[:2])) == inf
+    assert noise_bound(rows_of(np.zeros(20), x)) == inf
     rows = rows_of(x, x)
     slopes = rows._replace(
         targets=rows.targets.expand(2, -1, -1), root_weight=rows.root_weight.expand(2, -1, -1)
     )
-    assert most_noise(slopes) == inf
+    assert noise_bound(slopes) == inf
 
 
 def test_a_network_that_misses_nothing_is_not_chosen_anew(monkeypatch):
-    monkeypatch.setattr("skinr.most_probable.most_noise", lambda rows: pytest.fail("asked for"))
+    monkeypatch.setattr("skinr.most_probable.noise_bound", lambda rows: pytest.fail("asked for"))
     x = np.linspace(0, 1, 10)[:, None]
     SirenRegressor((16, 16), random_state=0).fit(x, 2 * x[:, 0] + 1)
 
