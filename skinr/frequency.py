@@ -29,7 +29,8 @@ MOST_OVER_DENSITY = 8.0
 """The highest candidate, in units of what as many rows can bear in general."""
 
 EDGE = 0.97
-"""Share of the power of a spectrum below its edge."""
+"""Share of the power of a spectrum below its edge: a harmonic of a twentieth of it is to count, and
+the higher the edge is, the more noise is learned."""
 
 FLOOR = 10.0
 """Powers that are no noise, over those of a noise of the same rows, in units of the median of all:

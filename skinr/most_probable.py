@@ -56,8 +56,9 @@ def fit_most_probable(stack: SirenStack, stages: Sequence[JetRows], descent: Des
     """Fit the one of several networks that has the most merit for a small table.
 
     Of a table of more than `FEW_ROWS` rows, or several outputs of more than `FEW_NUMBERS` targets,
-    the larger part is spared until that network is chosen and fitted to the rest. Where the one
-    chosen misses something of rows that it is not fitted to, those decide.
+    the larger part is spared until that network is chosen and fitted to the rest. Where it misses
+    more than noise can be, it is chosen anew, and where it misses something of rows that it is not
+    fitted to, those decide.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ import torch
 
 from skinr.jet_rows import JetRows
 
-STANDARD_ERRORS = 6.0
+MARGIN = 6.0
 """What the estimate is raised by, over the square root of the number of values that count: three of
 its standard errors where all is noise."""
 
@@ -35,9 +35,8 @@ def noise_bound(rows: JetRows) -> float:
        regression. Biometrika 73(3), 1986.
     """
     rows = rows.without_empty()
-    n_rows = len(rows.coordinates)
     varying = rows.coordinates.ne(rows.coordinates[:1]).any(dim=0).nonzero()[:, 0]
-    if len(rows.targets) > 1 or len(varying) != 1 or n_rows < 3:
+    if len(rows.targets) > 1 or len(varying) != 1 or len(rows.coordinates) < 3:
         return inf
     position, order = rows.coordinates[:, varying[0]].sort(stable=True)
     value, root_weight = rows.targets[0, order], rows.root_weight[0, order][1:-1]
@@ -48,4 +47,4 @@ def noise_bound(rows: JetRows) -> float:
     noise = (root_weight * missed).square() / (1 + before.square() + after.square())
     weight = root_weight.square()
     n_counting = float(weight.sum() ** 2 / weight.square().sum())
-    return (1 + STANDARD_ERRORS / sqrt(n_counting)) * float(noise[weight > 0].mean())
+    return (1 + MARGIN / sqrt(n_counting)) * float(noise[weight > 0].mean())

@@ -18,13 +18,13 @@ def rows_of(X, y, weight=None):
     return JetRows(X, y[None], weight.sqrt().expand_as(y)[None])
 
 
-@given(seed=st.integers(0, 2**32 - 1), n_rows=st.integers(20, 400), is_even=st.booleans())
+@given(seed=st.integers(0, 2**32 - 1), n_rows=st.integers(50, 400), is_even=st.booleans())
 def test_it_bounds_the_noise_of_a_line_closely(seed, n_rows, is_even):
     draw = np.random.default_rng(seed)
     x = np.linspace(-1, 1, n_rows) if is_even else draw.uniform(-1, 1, n_rows)
     noise = draw.standard_normal(n_rows)
     bound = noise_bound(rows_of(x, 3 * x + noise))
-    assert noise.var() < bound < 5 * noise.var()
+    assert 0.75 * noise.var() < bound < 3.5 * noise.var()
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -33,7 +33,7 @@ def test_it_bounds_the_weighted_noise_whatever_weights_mean(seed):
     x, weight = draw.uniform(-1, 1, 300), 10 ** draw.uniform(-4, 0, 300)
     for scale in (1.0, weight**-0.5):
         noise = scale * draw.standard_normal(300)
-        assert np.mean(weight * noise**2) < noise_bound(rows_of(x, noise, weight))
+        assert 0.85 * np.mean(weight * noise**2) < noise_bound(rows_of(x, noise, weight))
 
 
 def test_a_line_has_none_whatever_the_order_of_its_rows_and_the_constant_features():
