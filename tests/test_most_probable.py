@@ -72,7 +72,7 @@ def kink(x):
         (logistic, 60, 0, 1e-4),
         (logistic, 60, 8, 3e-5),
         (pole, 100, 2, 1e-6),
-        (kink, 100, 0, 3e-4),
+        (kink, 100, 0, 3e-3),
     ],
 )
 def test_gaps_between_exact_rows_are_filled_by_low_frequencies(
