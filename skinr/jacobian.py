@@ -14,7 +14,7 @@ from skinr.jet_algebra import JetAlgebra
 from skinr.jet_rows import JetRows
 from skinr.network import SirenStack
 
-BLOCK = 384
+BLOCK = 192
 """Rows of the matrix of all rows that are filled at a time: what the caches hold."""
 
 
