@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from math import inf
 
 from skinr.interruption import Interruption
@@ -27,15 +28,14 @@ class Descent:
         self.max_iter = max_iter
         self._interruption = interruption
         self._progress = progress
-        self._n_steps = 0
+        self._n_steps = count(1)
 
     def run(self, fit: LeastSquaresFit, n_steps: float = inf) -> bool:
         """Take so many steps at most until a fit has converged; False where something ends it."""
         last = min(self.max_iter, len(fit.losses) + n_steps)
         while len(fit.losses) < last and not fit.has_converged:
             fit.step()
-            self._n_steps += 1
-            self._progress(self._n_steps, fit.loss)
+            self._progress(next(self._n_steps), fit.loss)
             if len(fit.losses) < self.max_iter and self.is_interrupted():
                 return False
         return True

@@ -107,20 +107,26 @@ class LinearModel(NamedTuple):
             if not evidence(better) > evidence(best):
                 break
             best = better
-        while best and most < inf and self.explain(scale * NOISES[best]).least_objective > most:
+        while best and self._exceeds(best, most):
             best -= 1
         return best, evidence(best)
 
-    def largest_noise(self, probable: int, n_noises: int) -> int:
+    def largest_noise(self, probable: int, n_noises: int, most: float = inf) -> int:
         """Return the largest of the first `n_noises` that is hardly less probable than `probable`.
 
-        Few rows may be as probable without noise as with much of it.
+        Few rows may be as probable without noise as with much of it. None has a variance above
+        `most` unless `probable` has.
         """
         least = self.evidence(self.scale * NOISES[probable]) - HARDLY_LESS / len(self.target)
-        largest = probable
-        while largest + 1 < n_noises and self.evidence(self.scale * NOISES[largest + 1]) >= least:
-            largest += 1
-        return largest
+        for index in range(probable + 1, n_noises):
+            is_probable = self.evidence(self.scale * NOISES[index]) >= least
+            if not is_probable or self._exceeds(index, most):
+                return index - 1
+        return n_noises - 1
+
+    def _exceeds(self, index: int, most: float) -> bool:
+        """Return whether one of `NOISES` has a larger variance."""
+        return most < inf and self.explain(self.scale * NOISES[index]).least_objective > most
 
     def explain(self, noise: float) -> Explanation:
         """Return what becomes of the targets, under as much more noise as float64 needs.

@@ -309,7 +309,7 @@ class LeastSquaresFit:
     def expect_noise(self) -> None:
         """Take the largest noise that is hardly less probable than the one that was found."""
         self._noise_index = self._steps.model.largest_noise(
-            self._noise_index or 0, self._promise.n_noises
+            self._noise_index or 0, self._promise.n_noises, self._most_noise
         )
         self._steps.noise = NOISES[self._noise_index] * self._steps.model.scale
 

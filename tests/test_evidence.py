@@ -60,6 +60,19 @@ def test_the_largest_noise_is_hardly_less_probable(seed):
     assert model.largest_noise(best, best + 1) == best
 
 
+@given(SEEDS, st.sampled_from([1e-3, 0.03, 0.3, 3.0]))
+def test_no_noise_is_larger_than_the_most(seed, most):
+    model = model_of(seed)
+    variances = [model.explain(model.scale * noise).least_objective for noise in NOISES]
+    probable, _ = model.most_probable_noise(None, len(NOISES))
+    best, evidence = model.most_probable_noise(None, len(NOISES), most)
+    assert best == max([k for k in range(probable + 1) if variances[k] <= most], default=0)
+    assert evidence == model.evidence(model.scale * NOISES[best])
+    largest = model.largest_noise(best, len(NOISES), most)
+    assert variances[largest] <= most or largest == best == 0
+    assert largest <= model.largest_noise(best, len(NOISES))
+
+
 @given(SEEDS, NOISE)
 def test_the_error_of_unseen_is_that_of_models_without_each(seed, noise):
     model = model_of(seed)
