@@ -240,33 +240,14 @@ class SirenSearchCV(GridSearchCV):
             For unusable parameters, or a `checkpoint`, which is for one fit; or if all fits fail,
             or with `error_score="raise"` one of them.
         """
-        regressor = final_step(self.estimator)
-        if type(regressor) is not SirenRegressor:
-            raise TypeError(
-                "estimator must be a SirenRegressor or a Pipeline that ends in one, and no derived "
-                f"class; {self.estimator!r} given."
-            )
         candidates = self._candidates()
-        given = (candidate.items() for candidate in candidates)
-        refuse_checkpoints(chain(self.estimator.get_params().items(), *given))
-        has_several_scores = isinstance(self.scoring, list | tuple | dict)
-        if self.racing and has_several_scores and not isinstance(self.refit, str):
-            raise names_no_score(self.refit)
+        self._refuse_unusable(candidates)
         scorer = check_scoring(self.estimator, self._get_scorers()[0])
         search = copy(self)
         search.cv = _FixedSplits(check_cv(self.cv, y))
         if self.scoring is None:
             search.scoring = scorer
-        with parallel_config(backend="sequential"):
-            rehearsal = Rehearsal(
-                self.estimator,
-                scorer,
-                self.refit,
-                with_judges=self.racing,
-                error_score=self.error_score,
-            )
-            for candidate in candidates:
-                rehearsal.run(candidate, X, y, search.cv, params)
+        rehearsal = search._rehearse(candidates, scorer, X, y, params)
         outcomes = self._train(rehearsal.fits)
         look_up = partial(_look_up, outcomes, set(outcomes), Keys())
         search.estimator = with_stand_in(self.estimator, look_up)
@@ -284,6 +265,40 @@ class SirenSearchCV(GridSearchCV):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+    def _refuse_unusable(self, candidates: list[dict[str, Any]]) -> None:
+        """Raise an error for parameters that no fit can use."""
+        if type(final_step(self.estimator)) is not SirenRegressor:
+            raise TypeError(
+                "estimator must be a SirenRegressor or a Pipeline that ends in one, and no derived "
+                f"class; {self.estimator!r} given."
+            )
+        given = (candidate.items() for candidate in candidates)
+        refuse_checkpoints(chain(self.estimator.get_params().items(), *given))
+        has_several_scores = isinstance(self.scoring, list | tuple | dict)
+        if self.racing and has_several_scores and not isinstance(self.refit, str):
+            raise names_no_score(self.refit)
+
+    def _rehearse(
+        self,
+        candidates: list[dict[str, Any]],
+        scorer: Any,
+        X: ArrayLike,
+        y: ArrayLike | None,
+        params: dict[str, Any],
+    ) -> Rehearsal:
+        """Collect the fits that all candidates ask for, without doing one."""
+        rehearsal = Rehearsal(
+            self.estimator,
+            scorer,
+            self.refit,
+            with_judges=self.racing,
+            error_score=self.error_score,
+        )
+        with parallel_config(backend="sequential"):
+            for candidate in candidates:
+                rehearsal.run(candidate, X, y, self.cv, params)
+        return rehearsal
 
     def _candidates(self) -> list[dict[str, Any]]:
         if self.n_iter is None:
