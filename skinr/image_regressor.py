@@ -224,32 +224,13 @@ class ImageRegressor(BaseEstimator):
         transformer = ImageCoordinateTransformer()
         pixels = transformer._take_apart(image, self.channel_axis)
         known = _known_pixels(pixels, mask)
-        metadata = {
-            name: _as_grid(name, value, known.shape)
-            for name, value in {"sample_weight": sample_weight, **fit_params}.items()
-            if value is not None
-        }
-        if _routing_enabled():
-            metadata = process_routing(self, "fit", **metadata).regressor.fit
+        metadata = self._route({"sample_weight": sample_weight, **fit_params}, known.shape)
         tiling = Tiling.of(known.shape, self.tile_size)
         regressor = self._make_regressor()
         _check_tiles(tiling, known, metadata, regressor)
         if pixels.shape[-1] == 1:
             pixels = pixels[..., 0]
-        is_one_tile = len(tiling.tiles) == 1
-        fit: Any = partial(fit_tile, cached(fit_whole_tile, self.memory))
-        if is_one_tile and self.memory is None:
-            fit = fit_pixels
-        n_jobs = 1 if is_one_tile else self.n_jobs
-        regressors = Parallel(n_jobs=n_jobs, verbose=self.verbose, max_nbytes=None)(
-            delayed(fit)(
-                regressor,
-                _cut_out(pixels, tile),
-                _cut_out(known, tile),
-                {name: _cut_out(value, tile) for name, value in metadata.items()},
-            )
-            for tile in tiling.tiles
-        )
+        regressors = self._fit_tiles(regressor, tiling, pixels, known, metadata)
         self.transformer_, self.regressors_, self._tiling = transformer, regressors, tiling
         return self
 
@@ -375,6 +356,41 @@ class ImageRegressor(BaseEstimator):
 
     def _make_regressor(self) -> Any:
         return SirenRegressor() if self.regressor is None else clone(self.regressor)
+
+    def _route(self, given: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Array]:
+        """Return the metadata that the regressor gets, each of the shape of the grid."""
+        metadata = {
+            name: _as_grid(name, value, shape) for name, value in given.items() if value is not None
+        }
+        if not _routing_enabled():
+            return metadata
+        routed: dict[str, Array] = process_routing(self, "fit", **metadata).regressor.fit
+        return routed
+
+    def _fit_tiles(
+        self,
+        regressor: Any,
+        tiling: Tiling,
+        pixels: Array,
+        known: Array,
+        metadata: dict[str, Array],
+    ) -> list[Any]:
+        """Return a fitted regressor for each tile."""
+        is_one_tile = len(tiling.tiles) == 1
+        fit: Any = partial(fit_tile, cached(fit_whole_tile, self.memory))
+        if is_one_tile and self.memory is None:
+            fit = fit_pixels
+        n_jobs = 1 if is_one_tile else self.n_jobs
+        regressors: list[Any] = Parallel(n_jobs=n_jobs, verbose=self.verbose, max_nbytes=None)(
+            delayed(fit)(
+                regressor,
+                _cut_out(pixels, tile),
+                _cut_out(known, tile),
+                {name: _cut_out(value, tile) for name, value in metadata.items()},
+            )
+            for tile in tiling.tiles
+        )
+        return regressors
 
     def _predict_blocks(self, grid: Grid) -> Iterator[tuple[tuple[slice, ...], Array]]:
         """Yield blocks of a grid, and their values of shape (*block_shape, n_channels)."""
