@@ -15,7 +15,7 @@ from skinr.jets import evaluate_jets
 from skinr.layout import Layout
 from skinr.network import SirenStack
 from skinr.scaling import Units
-from skinr.validation import check_weight, collect_targets
+from skinr.validation import check_order, check_weight, collect_targets
 
 TORCH_DTYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
 """Precisions in which derivatives can be computed."""
@@ -183,6 +183,7 @@ class DerivativesMixin:
     ) -> float:
         """Return the mean over the kinds of the R² of their known entries."""
         shape = self._validate_coordinates(X).shape
+        check_order(self, gradient)
         targets, layout = collect_targets(shape, y, gradient, laplacian)
         self._check_outputs(layout)
         predictions, _ = collect_targets(

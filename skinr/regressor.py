@@ -468,7 +468,8 @@ class SirenRegressor(
         gradient : array-like of shape (n_samples, n_features) or \
                 (n_samples, n_outputs, n_features), optional
             Derivatives of the values by the columns of this `X`, in their order, in the units of
-            both: behind another step of a Pipeline, by what that step returns.
+            both: behind another step of a Pipeline, by what that step returns. A DataFrame may not
+            name them in another order.
         laplacian : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
             Sums of the second derivatives by each column of this `X`.
 

@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite
-from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _get_feature_names,
+    check_array,
+    validate_data,
+)
 
 from skinr.layout import Layout, term_weights
 from skinr.rows import Table
@@ -59,6 +64,7 @@ def validate_rows(
         )
     weight = None if sample_weight is None else check_weight(sample_weight, coordinates)
     if not values_alone:
+        check_order(regressor, gradient)
         counts = None if weight is None else weight > 0
         targets, layout = collect_targets(coordinates.shape, y, gradient, laplacian, counts)
     table = Table.canonical(coordinates, targets, weight)
@@ -106,6 +112,19 @@ def check_weight(sample_weight: ArrayLike | None, X: Values) -> NDArray[np.float
             f"smallest entry is {weight.min()}, its largest {weight.max()}."
         )
     return weight
+
+
+def check_order(regressor: Any, gradient: ArrayLike | None) -> None:
+    """Raise a ValueError for slopes along the features that it knows, in another order."""
+    features = getattr(regressor, "feature_names_in_", None)
+    names = _get_feature_names(gradient)
+    if features is None or names is None or sorted(features) != sorted(names):
+        return
+    if list(features) != list(names):
+        raise ValueError(
+            f"gradient has the columns {list(names)}, and X {list(features)}; give both in one "
+            "order, as gradient[X.columns] has it."
+        )
 
 
 def collect_targets(

@@ -58,6 +58,25 @@ def test_scores_of_derivatives_know_the_names_of_features():
     assert np.isfinite(model.score(table, VALUES, gradient=SLOPES, laplacian=CURVATURES))
 
 
+def test_slopes_along_the_same_features_in_another_order_are_refused():
+    X = np.random.default_rng(0).uniform(size=(30, 2))
+    table = pd.DataFrame(X, columns=["a", "b"])
+    slopes = pd.DataFrame(np.tile([1.0, 2.0], (30, 1)), columns=["a", "b"])
+    y, swapped = X @ [1, 2], slopes[["b", "a"]]
+    regressor = SirenRegressor(4, solver="adam", max_iter=2, random_state=0)
+    message = r"gradient has the columns \['b', 'a'\], and X \['a', 'b'\]"
+    with pytest.raises(ValueError, match=message):
+        regressor.fit(table, y, gradient=swapped)
+    model = regressor.fit(table, y, gradient=slopes)
+    with pytest.raises(ValueError, match=message):
+        model.score(table, gradient=swapped)
+    renamed = slopes.set_axis(["dy/da", "dy/db"], axis=1)
+    score = model.score(table, gradient=renamed)
+    assert (
+        score == model.score(table, gradient=slopes) == model.score(table, gradient=slopes.values)
+    )
+
+
 def test_one_known_value_settles_the_constant():
     model = SirenRegressor(random_state=0).fit(X, ANCHOR, gradient=SLOPES)
     assert error(model) < 1e-5
