@@ -6,6 +6,8 @@ from test_jets import autograd_jets, stacks
 
 from skinr.double_backward import DoubleBackwardPass
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("n_features", [1, 2, 3])
 @given(data=st.data(), shared=st.booleans())

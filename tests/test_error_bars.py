@@ -45,6 +45,7 @@ def test_the_noise_is_found(fitted):
     assert fitted.noise_[0] == pytest.approx(20, rel=tolerance)
 
 
+@pytest.mark.slow
 def test_the_width_grows_in_a_gap_and_beyond_the_rows(fitted):
     def width(*positions):
         _, std = fitted.predict(np.array(positions)[:, None], return_std=True)

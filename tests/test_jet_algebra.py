@@ -1,8 +1,11 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skinr.jet_algebra import JetAlgebra
+
+pytestmark = pytest.mark.slow
 
 OPERATORS = [[(0, 0, 1.0), (1, 1, 0.5)], [(0, 1, 2.0)], [(1, 1, 1.0), (0, 1, -1.0)]]
 

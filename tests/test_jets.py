@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from skinr.jets import JetPass, evaluate_jets
 from skinr.network import Architecture, SirenStack
 
+pytestmark = pytest.mark.slow
+
 OPERATORS = [[(0, 0, 1.0), (1, 1, 0.5)], [(0, 1, 1.0)]]
 
 

@@ -7,6 +7,8 @@ from test_network import architectures, make_stack
 from skinr.network import Architecture
 from skinr.passes import StackPass, evaluate
 
+pytestmark = pytest.mark.slow
+
 
 @given(architectures, st.lists(st.floats(0.5, 30), min_size=1, max_size=3))
 def test_stack_equals_its_networks(architecture, omegas):

@@ -5,6 +5,8 @@ import torch
 
 from skinr.products import product, weight_gradient
 
+pytestmark = pytest.mark.slow
+
 SHAPES = [(64, 2, 128), (48, 128, 128), (2048, 64, 64), (2048, 128, 3), (2040, 192, 160), (7, 5, 1)]
 
 
