@@ -45,7 +45,7 @@ def main():
     options = parser.parse_args()
     print(describe_environment())
     print(f"\n{'table':<12}{'rows':>5}{'noise':>7}{'best':>7}{'1-R²':>9}", end="")
-    print(f"{'auto':>7}{'1-R²':>9}{'/ best':>8}{'30 / best':>11}")
+    print(f"{'auto':>7}{'1-R²':>9}{'/ best':>8}{'30 / best':>14}")
     results = []
     for name, n_rows, noise in TABLES[: options.tables]:
         for state in range(options.states):
@@ -65,7 +65,7 @@ def main():
             )
             print(
                 f"{name:<12}{n_rows:>5}{noise:>7}{best:>7}{errors[best]:>9.1e}"
-                f"{chosen:>7.2g}{errors['auto']:>9.1e}{ratio:>8.1f}{ratio_30:>11.1f}",
+                f"{chosen:>7.2g}{errors['auto']:>9.1e}{ratio:>8.1f}{ratio_30:>14.1f}",
                 flush=True,
             )
     for key in ("auto", "30"):
