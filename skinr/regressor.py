@@ -205,7 +205,7 @@ class SirenRegressor(
     max_time : float or None, default=None
         Seconds after which :meth:`fit` ends at the next update, with a warning. Those before the
         first update count, but a fit has one at least. The learning rate goes by `max_iter`: where
-        the time is up long before that, it has not fallen yet, nor the noise of the updates.
+        the time is up long before that, it has not fallen, and updates are still noisy.
 
     checkpoint : path-like or None, default=None
         A file that :meth:`fit` writes its state to every 10 seconds and when it ends. A fit of
