@@ -15,7 +15,8 @@ from skinr.jet_rows import JetRows
 from skinr.network import SirenStack
 
 BLOCK = 192
-"""Rows of the matrix of all rows that are filled at a time: what the caches hold."""
+"""Rows of the matrix of all rows that are filled at a time: what the caches hold, and so few that
+little is filled above the diagonal, which nobody looks at."""
 
 
 class Observations:

@@ -482,8 +482,8 @@ class SirenRegressor(
         ------
         ValueError
             For NaN or infinite entries, no rows, arrays of shapes that do not belong together,
-            complex input, a `y` of text, unusable parameters or weights, or a device that is not on
-            this machine.
+            slopes along features in another order, complex input, a `y` of text, unusable
+            parameters or weights, or a device that is not on this machine.
         TypeError
             For sparse input.
         ImportError
@@ -659,7 +659,8 @@ class SirenRegressor(
         Raises
         ------
         ValueError
-            For rows that :meth:`predict` would refuse, targets of other shapes, or none to score.
+            For rows that :meth:`predict` would refuse, targets of other shapes, slopes along
+            features in another order, or nothing to score.
         NotFittedError
             Before a fit.
         """
