@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +19,40 @@ from skinr.survey import Survey
 if TYPE_CHECKING:
     from skinr.regressor import SirenRegressor
 
+AUTO_LAYER_SIZES = (128,) * 4
+"""Widths of the hidden layers, where mini-batches fit the network."""
+
+AUTO_LAYER_SIZES_FOR_LM = (96,) * 3
+"""Those where least squares fit all rows: of 105 tables of up to 300 rows the errors are 1.05 times
+those of `AUTO_LAYER_SIZES` in exact rows and 1.01 times in noise, in 0.6 of the time."""
+
 MOST_PARAMETERS = 2**31
 """Most weights of a network: 8 GB in float32, and training takes five times as much."""
+
+
+def architecture_of(regressor: SirenRegressor, layout: Layout, solver: str) -> Architecture:
+    """Return the shape of a network that parameters and table ask for."""
+    sizes = layer_sizes(regressor, solver)
+    architecture = Architecture(
+        layout.n_features, sizes, layout.n_outputs, regressor.output_activation
+    )
+    if architecture.n_parameters > MOST_PARAMETERS:
+        raise ValueError(
+            f"hidden_layer_sizes={regressor.hidden_layer_sizes!r} makes "
+            f"{architecture.n_parameters} weights; at most {MOST_PARAMETERS} are accepted."
+        )
+    return architecture
 
 
 def draw_networks(
     regressor: SirenRegressor,
     survey: Survey,
+    architecture: Architecture,
     generators: list[torch.Generator],
     solver: str,
     n_epochs: float,
 ) -> SirenStack:
-    """Draw networks of the shape that parameters and table ask for."""
-    architecture = _architecture(regressor, survey.layout)
+    """Draw the networks that a solver begins with."""
     start = head_start(regressor, solver, n_epochs)
     is_crowded = len(survey.table.X) > architecture.n_parameters
     frequencies = choose_frequencies(regressor, survey, solver, start)
@@ -53,21 +75,13 @@ def draw_networks(
 
 def take_up(regressor: SirenRegressor, layout: Layout, solver: str) -> SirenStack:
     """Take up the fitted network, if parameters and table still ask for its shape."""
-    _check_same_network(regressor, _architecture(regressor, layout))
+    fitted = regressor.network_.architecture
+    asked = architecture_of(regressor, layout, solver)
+    if isinstance(regressor.hidden_layer_sizes, str):
+        asked = replace(asked, hidden_layer_sizes=fitted.hidden_layer_sizes)
+    _check_same_network(regressor, asked)
     device, dtype = _device_and_dtype(regressor, solver)
     return to_stack(regressor.network_).to(device, dtype)
-
-
-def _architecture(regressor: SirenRegressor, layout: Layout) -> Architecture:
-    architecture = Architecture(
-        layout.n_features, layer_sizes(regressor), layout.n_outputs, regressor.output_activation
-    )
-    if architecture.n_parameters > MOST_PARAMETERS:
-        raise ValueError(
-            f"hidden_layer_sizes={regressor.hidden_layer_sizes!r} makes "
-            f"{architecture.n_parameters} weights; at most {MOST_PARAMETERS} are accepted."
-        )
-    return architecture
 
 
 def _device_and_dtype(regressor: SirenRegressor, solver: str) -> tuple[torch.device, torch.dtype]:
@@ -103,13 +117,16 @@ def _check_same_network(regressor: SirenRegressor, architecture: Architecture) -
         )
 
 
-def layer_sizes(regressor: SirenRegressor) -> tuple[int, ...]:
+def layer_sizes(regressor: SirenRegressor, solver: str) -> tuple[int, ...]:
     """Return the widths of the hidden layers, checked."""
     given = regressor.hidden_layer_sizes
+    if isinstance(given, str):
+        return AUTO_LAYER_SIZES_FOR_LM if solver == "lm" else AUTO_LAYER_SIZES
     sizes = np.atleast_1d(np.array(given, dtype=object)).tolist()
     if not sizes or not all(_is_count(size) for size in sizes):
         raise ValueError(
-            f"hidden_layer_sizes must be one or more integers of at least 1; {given!r} given."
+            'hidden_layer_sizes must be "auto", or one or more integers of at least 1; '
+            f"{given!r} given."
         )
     return tuple(int(size) for size in sizes)
 

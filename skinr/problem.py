@@ -16,7 +16,7 @@ from skinr.choices import (
     epochs_over_pixels,
     peak_rate,
 )
-from skinr.first_networks import draw_networks, take_up
+from skinr.first_networks import architecture_of, draw_networks, take_up
 from skinr.layout import Layout, term_weights
 from skinr.network import SirenStack
 from skinr.objectives import Objective
@@ -227,13 +227,15 @@ def _pose(regressor: SirenRegressor, survey: Survey, units: Units, plan: Plan) -
     table, layout = survey.table, survey.layout
     n_epochs = epochs_over_pixels(regressor, survey, plan.solver)
     generators = _generators(plan)
+    candidates = None
     if plan.continued:
         stack = take_up(regressor, layout, plan.solver)
     else:
-        stack = draw_networks(regressor, survey, generators, plan.solver, n_epochs)
-    candidates = None
-    if plan.begins_with_few:
-        candidates = draw_networks(regressor, survey, _generators(plan), "lm", n_epochs)
+        shape = architecture_of(regressor, layout, plan.solver)
+        stack = draw_networks(regressor, survey, shape, generators, plan.solver, n_epochs)
+        if plan.begins_with_few:
+            first = _generators(plan)
+            candidates = draw_networks(regressor, survey, shape, first, "lm", n_epochs)
     scaling, objective = _objective(regressor, survey, units, stack, plan)
     training, validation = table, None
     if regressor.early_stopping and not plan.is_piece:

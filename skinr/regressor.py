@@ -54,8 +54,9 @@ class SirenRegressor(
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(128, 128, 128, 128)
-        Width of each hidden layer.
+    hidden_layer_sizes : int, sequence of int or "auto", default="auto"
+        Width of each hidden layer. "auto" is (96, 96, 96) where "lm" fits all rows (see `solver`),
+        and (128, 128, 128, 128) elsewhere.
 
     omega_0 : float or "auto", default="auto"
         Frequency factor of the first layer, the parameter that matters most: about the highest
@@ -336,7 +337,11 @@ class SirenRegressor(
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": [
+            StrOptions({"auto"}),
+            "array-like",
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "omega_0": [StrOptions({"auto"}), POSITIVE],
         "hidden_omega_0": [None, POSITIVE],
         "weight_scale": [StrOptions({"auto"}), POSITIVE],
@@ -372,7 +377,7 @@ class SirenRegressor(
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (128, 128, 128, 128),
+        hidden_layer_sizes: Any = "auto",
         *,
         omega_0: float | str = "auto",
         hidden_omega_0: float | None = None,

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
+from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import r2_score
@@ -293,6 +294,15 @@ def test_warm_start_of_another_network_is_an_error(chirp, changed):
     model = small(warm_start=True, max_iter=5).fit(X, y).set_params(**changed)
     with pytest.raises(ValueError, match="warm_start=False"):
         model.fit(X, y)
+
+
+def test_warm_start_by_another_solver_keeps_the_layers(chirp):
+    X, y = chirp
+    model = SirenRegressor(warm_start=True, max_iter=3, omega_0=5.0, random_state=0).fit(X, y)
+    n_parameters = model.n_parameters_
+    model.set_params(solver="adam").fit(X, y).partial_fit(X, y)
+    assert model.n_parameters_ == n_parameters
+    assert clone(model).fit(X, y).n_parameters_ != n_parameters
 
 
 def test_partial_fit_learns_from_a_stream():
@@ -645,6 +655,7 @@ BAD_PARAMETERS = [
     {"omega_0": "high"},
     {"omega_0": None},
     {"hidden_omega_0": 0},
+    {"hidden_layer_sizes": "wide"},
     {"hidden_layer_sizes": ()},
     {"hidden_layer_sizes": (8, 0)},
     {"hidden_layer_sizes": 0},

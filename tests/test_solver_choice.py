@@ -64,6 +64,20 @@ def test_few_rows_come_first_where_everything_is_left_to_the_default(surface, ch
     assert (problem.candidates is not None) == may
 
 
+def test_layers_are_smaller_where_least_squares_fit_all_rows(surface):
+    few = tuple(part[:100] for part in surface)
+    shapes = {
+        name: prepare(SirenRegressor(**options), *table, continued=False).stack.architecture
+        for name, table, options in [
+            ("lm", few, {}),
+            ("adam", few, {"solver": "adam"}),
+            ("few rows first", surface, {}),
+        ]
+    }
+    sizes = {name: shape.hidden_layer_sizes for name, shape in shapes.items()}
+    assert sizes == {"lm": (96,) * 3, "adam": (128,) * 4, "few rows first": (128,) * 4}
+
+
 @pytest.mark.parametrize("shape", [(64, 64), (8, 8, 64)])
 def test_pixels_do_not_begin_with_few_rows(shape):
     X = positions(*shape)[np.random.default_rng(0).uniform(size=4096) < 0.6]
