@@ -106,7 +106,8 @@ def _count_numbers(regressor: SirenRegressor, survey: Survey) -> int:
 def _suits_soap(regressor: SirenRegressor, survey: Survey) -> bool:
     table, layout = survey.table, survey.layout
     n_rows = min(len(table.X), choose_batch_size(regressor, len(table.X)))
-    widest = max(layout.n_features, layout.n_outputs, *layer_sizes(regressor, "soap"))
+    hidden = layer_sizes(regressor, layout, "soap")
+    widest = max(layout.n_features, layout.n_outputs, *hidden)
     return (
         not layout.has_derivatives
         and regressor.max_iter >= FEWEST_UPDATES_FOR_SOAP
