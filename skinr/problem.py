@@ -229,9 +229,9 @@ def _pose(regressor: SirenRegressor, survey: Survey, units: Units, plan: Plan) -
     generators = _generators(plan)
     candidates = None
     if plan.continued:
-        stack = take_up(regressor, layout, plan.solver)
+        stack = take_up(regressor, survey, plan.solver)
     else:
-        shape = architecture_of(regressor, layout, plan.solver)
+        shape = architecture_of(regressor, survey, plan.solver)
         stack = draw_networks(regressor, survey, shape, generators, plan.solver, n_epochs)
         if plan.begins_with_few:
             first = _generators(plan)

@@ -55,8 +55,8 @@ class SirenRegressor(
     Parameters
     ----------
     hidden_layer_sizes : int, sequence of int or "auto", default="auto"
-        Width of each hidden layer. "auto" is (96, 96, 96) where "lm" fits all rows (see `solver`)
-        and no derivatives are among them, and (128, 128, 128, 128) elsewhere.
+        Width of each hidden layer. "auto" is (96, 96, 96) where "lm" fits 50 or more rows (see
+        `solver`) without derivatives, and (128, 128, 128, 128) elsewhere.
 
     omega_0 : float or "auto", default="auto"
         Frequency factor of the first layer, the parameter that matters most: about the highest

@@ -106,7 +106,7 @@ def _count_numbers(regressor: SirenRegressor, survey: Survey) -> int:
 def _suits_soap(regressor: SirenRegressor, survey: Survey) -> bool:
     table, layout = survey.table, survey.layout
     n_rows = min(len(table.X), choose_batch_size(regressor, len(table.X)))
-    hidden = layer_sizes(regressor, layout, "soap")
+    hidden = layer_sizes(regressor, survey, "soap")
     widest = max(layout.n_features, layout.n_outputs, *hidden)
     return (
         not layout.has_derivatives

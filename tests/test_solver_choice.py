@@ -65,18 +65,19 @@ def test_few_rows_come_first_where_everything_is_left_to_the_default(surface, ch
 
 
 def test_layers_are_smaller_where_least_squares_fit_all_values(surface):
-    X, y = few = tuple(part[:100] for part in surface)
+    X, y = few = tuple(part[:50] for part in surface)
     shapes = {
         name: prepare(SirenRegressor(**options), *table, continued=False).stack.architecture
         for name, table, options in [
             ("lm", few, {}),
+            ("49 rows", (X[:49], y[:49]), {}),
             ("slopes", (X, y, None, np.ones_like(X)), {}),
             ("adam", few, {"solver": "adam"}),
             ("few rows first", surface, {}),
         ]
     }
     sizes = {name: shape.hidden_layer_sizes for name, shape in shapes.items()}
-    wide = dict.fromkeys(["slopes", "adam", "few rows first"], (128,) * 4)
+    wide = dict.fromkeys(["49 rows", "slopes", "adam", "few rows first"], (128,) * 4)
     assert sizes == {"lm": (96,) * 3, **wide}
 
 
