@@ -22,8 +22,10 @@ AUTO_LAYER_SIZES = (128,) * 4
 """Widths of the hidden layers, but for `LAYER_SIZES_OF_SMALL_TABLES`."""
 
 LAYER_SIZES_OF_SMALL_TABLES = (96,) * 3
-"""Those where least squares fit all rows, without derivatives: errors are within 5% of those of
-`AUTO_LAYER_SIZES` in 0.6 of the time. With slopes they are 1.2 times as large in the same time."""
+"""Those where least squares fit all rows, without derivatives: in half to three quarters of the
+time errors are like those of `AUTO_LAYER_SIZES`, but for exact rows those of any two shapes or
+random states are far apart, `examples/benchmarks/layers.py`. With slopes they are 1.2 times as
+large, in the same time."""
 
 FEWEST_ROWS_OF_SMALL_TABLES = 50
 """Rows from which tables take these: in noise 5 to 20 rows make their errors 1.25 times as large,

@@ -234,8 +234,8 @@ def _pose(regressor: SirenRegressor, survey: Survey, units: Units, plan: Plan) -
         shape = architecture_of(regressor, survey, plan.solver)
         stack = draw_networks(regressor, survey, shape, generators, plan.solver, n_epochs)
         if plan.begins_with_few:
-            first = _generators(plan)
-            candidates = draw_networks(regressor, survey, shape, first, "lm", n_epochs)
+            same = _generators(plan)
+            candidates = draw_networks(regressor, survey, shape, same, "lm", n_epochs)
     scaling, objective = _objective(regressor, survey, units, stack, plan)
     training, validation = table, None
     if regressor.early_stopping and not plan.is_piece:

@@ -6,11 +6,9 @@ anew for every random state; regressors take turns in random order.
 """
 
 import argparse
-import warnings
-from time import perf_counter
 
 import numpy as np
-from common import describe_environment, write_json
+from common import describe_environment, seconds_to_fit, write_json
 from sklearn.datasets import load_diabetes, make_friedman1, make_friedman2, make_friedman3
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -66,11 +64,7 @@ def measure(name, n_folds, random_state):
     for fitted, held_out in KFold(n_folds, shuffle=True, random_state=random_state).split(X):
         models = regressors(X.shape[1], random_state)
         for key in draw.permutation(list(models)).tolist():
-            start = perf_counter()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                models[key].fit(X[fitted], y[fitted])
-            seconds = perf_counter() - start
+            seconds = seconds_to_fit(models[key], X[fitted], y[fitted])
             score = models[key].score(X[held_out], y[held_out])
             results.setdefault(key, []).append((score, seconds))
     return results

@@ -7,11 +7,9 @@ of a Gaussian process, which is fitted to 2000 rows at most.
 """
 
 import argparse
-import warnings
-from time import perf_counter
 
 import numpy as np
-from common import describe_environment, write_json
+from common import describe_environment, seconds_to_fit, write_json
 from functions import FUNCTIONS, n_variables, table
 from tables import gaussian_process
 
@@ -35,14 +33,6 @@ def models(random_state):
     }
 
 
-def seconds_of(model, X, y):
-    start = perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(X, y)
-    return perf_counter() - start
-
-
 def measure(name, n_rows, condition, random_state):
     """Return of each model coverage and width, in units of the truth's deviation; and the cost."""
     noise, even = CONDITIONS[condition]
@@ -51,9 +41,9 @@ def measure(name, n_rows, condition, random_state):
     unit = FUNCTIONS[name](*X.T).std()
     values = truth + draw.normal(0, noise * unit, len(truth))
     fitted = models(random_state)
-    one = seconds_of(SirenRegressor(random_state=random_state), X, y)
-    results = {"cost": seconds_of(fitted[OURS], X, y) / one, "seconds": one}
-    seconds_of(fitted[PEER], X[:MOST_ROWS_OF_PEER], y[:MOST_ROWS_OF_PEER])
+    one = seconds_to_fit(SirenRegressor(random_state=random_state), X, y)
+    results = {"cost": seconds_to_fit(fitted[OURS], X, y) / one, "seconds": one}
+    seconds_to_fit(fitted[PEER], X[:MOST_ROWS_OF_PEER], y[:MOST_ROWS_OF_PEER])
     for key, model in fitted.items():
         mean, std = model.predict(new, return_std=True)
         results[key] = {

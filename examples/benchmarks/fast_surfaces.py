@@ -9,11 +9,9 @@ which networks and processes have to find out that take all variables for alike 
 """
 
 import argparse
-import warnings
-from time import perf_counter
 
 import numpy as np
-from common import describe_environment, write_json
+from common import describe_environment, seconds_to_fit, write_json
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -63,11 +61,7 @@ def measure(surface, n_rows, noise, random_state):
     y += draw.normal(0, noise * y.std(), n_rows)
     results = {}
     for name, model in regressors(n_variables, random_state).items():
-        start = perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.fit(X, y)
-        seconds = perf_counter() - start
+        seconds = seconds_to_fit(model, X, y)
         results[name] = (float(1 - model.score(new, function(*new.T))), seconds)
     return results
 

@@ -1,16 +1,14 @@
 """Which layers suit small tables: those that "auto" takes, beside smaller and larger ones.
 
-Functions and conditions of tables.py. The error is 1 - R² against the noiseless truth at
-2000 new points, and at least 1e-10. Shapes take turns in random order; their errors and seconds
-stand beside those of four layers of 128 units.
+Functions and conditions of tables.py. The error is 1 - R² against the noiseless truth at 2000 new
+points, and at least 1e-10. Shapes take turns in random order; their errors and seconds stand beside
+those of four layers of 128 units.
 """
 
 import argparse
-import warnings
-from time import perf_counter
 
 import numpy as np
-from common import describe_environment, write_json
+from common import describe_environment, seconds_to_fit, write_json
 from functions import FLOOR, FUNCTIONS, n_variables, table
 from tables import CONDITIONS
 
@@ -29,11 +27,7 @@ def measure(name, n_rows, condition, random_state):
     results = {}
     for shape in np.random.default_rng(random_state).permutation(list(SHAPES)).tolist():
         model = SirenRegressor(SHAPES[shape], random_state=random_state)
-        start = perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.fit(X, y)
-        seconds = perf_counter() - start
+        seconds = seconds_to_fit(model, X, y)
         results[shape] = (max(FLOOR, float(1 - model.score(new, truth))), seconds)
     return results
 

@@ -6,11 +6,9 @@ the rows before they were disturbed as well, which is as good as it can get.
 """
 
 import argparse
-import warnings
-from time import perf_counter
 
 import numpy as np
-from common import describe_environment, write_json
+from common import describe_environment, seconds_to_fit, write_json
 from functions import FLOOR, FUNCTIONS, n_variables, table
 from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -55,11 +53,7 @@ def measure(name, size, random_state):
     results = {}
     for key in draw.permutation(list(fits)).tolist():
         model, values = fits[key]
-        start = perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.fit(X, values)
-        seconds = perf_counter() - start
+        seconds = seconds_to_fit(model, X, values)
         results[key] = (max(FLOOR, float(1 - model.score(new, truth))), seconds)
     return results
 

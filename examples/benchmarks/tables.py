@@ -7,12 +7,10 @@ given, behind a scaler; they take turns in random order. Writes tables.png to th
 """
 
 import argparse
-import warnings
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
-from common import describe_environment, write_json
+from common import describe_environment, seconds_to_fit, write_json
 from functions import FLOOR, FUNCTIONS, ROUGH, n_variables, table
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -64,11 +62,7 @@ def measure(name, n_rows, condition, random_state):
     models = regressors(random_state)
     results = {}
     for key in np.random.default_rng(random_state).permutation(list(models)).tolist():
-        start = perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            models[key].fit(X, y)
-        seconds = perf_counter() - start
+        seconds = seconds_to_fit(models[key], X, y)
         results[key] = (max(FLOOR, float(1 - models[key].score(new, truth))), seconds)
     return results
 
