@@ -54,6 +54,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--states", type=int, default=2)
     parser.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=list(FUNCTIONS))
+    parser.add_argument("--rows", type=int, nargs="+", help="instead of one or two sizes each")
     parser.add_argument("--json", help="where to write the figures")
     options = parser.parse_args()
     print(describe_environment())
@@ -66,7 +67,7 @@ def main():
         }
         for state in range(FIRST_STATE, FIRST_STATE + options.states)
         for name in options.functions
-        for n_rows in SIZES[n_variables(name)]
+        for n_rows in options.rows or SIZES[n_variables(name)]
         for condition in CONDITIONS
     ]
     summarise(rows)
