@@ -159,15 +159,15 @@ def test_a_checkpoint_needs_a_fixed_random_state(chirp, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_kills_during_checkpoints_lose_nothing():
-    found = kill_checkpoints(20)
+    found = kill_checkpoints(10)
     assert found["equal to the bit"] == found["fits"] > 0
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_kills_during_saves_leave_one_model_or_the_other():
-    found = kill_saves(30)
-    assert found["first model"] + found["second model"] == 30
+    found = kill_saves(15)
+    assert found["first model"] + found["second model"] == 15
     assert found["second model"] > 0
 
 

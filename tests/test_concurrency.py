@@ -68,14 +68,6 @@ def test_in_workers_of_joblib(expected, backend):
     assert joblib.Parallel(n_jobs=2, backend=backend)(jobs) == expected
 
 
-def test_in_started_processes(expected):
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        1, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        assert list(pool.map(predictions, CONFIGURATIONS)) == expected
-
-
 @forks
 def test_a_fork_after_torch_has_started_threads(expected):
     torch.set_num_threads(2)

@@ -88,16 +88,16 @@ def test_the_other_rows_help():
     assert unexplained(begun) < 0.5 * unexplained(few)
 
 
-def test_what_few_rows_do_not_show_is_fitted_as_ever():
+def test_what_few_rows_do_not_show_is_fitted_as_ever(few_updates):
     X, y = table(fine, n_rows=20_000)
-    auto = SirenRegressor(**OPTIONS).fit(X, y)
-    soap = SirenRegressor(**OPTIONS, solver="soap").fit(X, y)
+    auto = SirenRegressor(**few_updates).fit(X, y)
+    soap = SirenRegressor(**few_updates, solver="soap").fit(X, y)
     np.testing.assert_array_equal(auto.predict(X), soap.predict(X))
 
 
-def test_ensembles_do_not_memorise_noise_either():
+def test_ensembles_do_not_memorise_noise_either(few_updates):
     X, y = table(smooth, noise=1.5)
-    begun = SirenRegressor(**OPTIONS, n_estimators=2).fit(X, y)
+    begun = SirenRegressor(**few_updates, n_estimators=2).fit(X, y)
     assert unexplained(begun) < 0.15
     random = np.random.default_rng(2)
     new = random.uniform(-0.98, 0.98, (2000, 2))

@@ -47,7 +47,7 @@ def small(**parameters):
     )
 
 
-@parametrize_with_checks([SirenRegressor((16, 16)), small()])
+@parametrize_with_checks([SirenRegressor(), small()])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -55,7 +55,6 @@ def test_scikit_learns_checks(estimator, check):
 @pytest.mark.slow
 @parametrize_with_checks(
     [
-        SirenRegressor(),
         SirenRegressor((16, 16), solver="lm", omega_0=3.0, n_estimators=2),
         small(
             loss="absolute_error",
@@ -83,7 +82,7 @@ def test_scikit_learns_checks(estimator, check):
         ),
     ]
 )
-def test_scikit_learns_checks_of_the_defaults_and_others(estimator, check):
+def test_scikit_learns_checks_of_others(estimator, check):
     check(estimator)
 
 
