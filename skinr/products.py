@@ -34,8 +34,6 @@ PIECE = 2**19
 def product(inputs: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor) -> None:
     """Write inputs @ weight + bias, to the same bits for a network alone and in a stack.
 
-    So it is for a row alone and among others, as long as rows come in multiples of `IMAGES`.
-
     Parameters
     ----------
     inputs : Tensor of shape (K, B, fan_in)
