@@ -3,11 +3,17 @@
 import pytest
 import torch
 
+import skinr.products
 from skinr.products import product, weight_gradient
 
 pytestmark = pytest.mark.slow
 
 SHAPES = [(64, 2, 128), (48, 128, 128), (2048, 64, 64), (2048, 128, 3), (2040, 192, 160), (7, 5, 1)]
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["MKL", "oneDNN"])
+def library(request, monkeypatch):
+    monkeypatch.setattr(skinr.products, "_has_vectors_unused_by_mkl", lambda: request.param)
 
 
 def make(n_networks, n_rows, fan_in, fan_out):
