@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sklearn.utils import gen_batches
 
 from skinr.fits import Fit
-from skinr.interruption import Interruption
+from skinr.interruption import Interruption, parts_of_a_whole
 from skinr.racing import score_of, train_runs, worse_half
 from skinr.regressor import SirenRegressor
 from skinr.solve import warn_of
@@ -113,8 +113,9 @@ def fit_group(fits: Sequence[Fit], *, racing: bool = False) -> list[Outcome]:
     for run in beginnings.values():
         if run is not None:
             by_shape[run.shape].append(run)
-    for runs in by_shape.values():
-        dropped |= train_runs(runs, racing=racing)
+    with parts_of_a_whole():
+        for runs in by_shape.values():
+            dropped |= train_runs(runs, racing=racing)
     seconds = (perf_counter() - start) / len(fits)
     outcomes: list[Outcome] = []
     for index, fit in enumerate(fits):

@@ -62,6 +62,9 @@ def product(inputs: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor)
 def weight_gradient(inputs: Tensor, gradient: Tensor, output: Tensor) -> None:
     """Write inputs.mT @ gradient, to the same bits for a network alone and in a stack.
 
+    Into memory with gaps, such as part of the parameters of a stack, torch would write the networks
+    one by one.
+
     Parameters
     ----------
     inputs : Tensor of shape (K, B, fan_in)
@@ -78,8 +81,10 @@ def weight_gradient(inputs: Tensor, gradient: Tensor, output: Tensor) -> None:
                 images, (fan_out, fan_in, 1, 1), by_images
             )
             output[k] = filters[:, :, 0, 0].T
-    else:
+    elif output.is_contiguous():
         torch.bmm(inputs.mT, gradient, out=output)
+    else:
+        output.copy_(torch.bmm(inputs.mT, gradient))
 
 
 def _sum_of_products(inputs: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor) -> None:

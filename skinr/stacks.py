@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from functools import partial
 from itertools import chain
 from math import ceil
 from typing import NamedTuple
@@ -24,15 +23,10 @@ from skinr.problem import Problem, prepare
 from skinr.rows import TrainingRows
 from skinr.solve import Solution, make_optimizer
 from skinr.stored_rows import StoredRows
-from skinr.threads import map_in_threads
 from skinr.training import Monitor, train
 
-CACHE_BYTES = 2**23
-"""Memory of a stack on a CPU: what stays in its caches, also where others use them too."""
-
-THREAD_BYTES = 2**21
-"""Memory of a stack on a CPU that is worth a thread of Python. With smaller ones such threads wait
-for each other, and torch's do better."""
+CACHE_BYTES = 2**24
+"""Memory of a stack on a CPU: what stays in its caches, and keeps its threads busy."""
 
 SHARE_OF_MEMORY = 0.8
 """Share of a GPU's free memory that a stack may take."""
@@ -104,18 +98,14 @@ class Run(NamedTuple):
 
 
 def advance(runs: list[Run], first: int, last: int) -> list[Run]:
-    """Do the updates from `first` to `last`, in stacks that suit the memory and the threads.
+    """Do the updates from `first` to `last`, in stacks that suit the memory.
 
     Those that fail are not among the runs that are returned, and their regressors are not fitted.
     """
     memory = _memory_of_a_stack(runs[0].stack.parameters.device)
-    n_bytes = runs[0].n_bytes
-    most = max(1, memory // n_bytes)
-    n_threads = max(1, min(runs[0].fit.n_threads, len(runs) * n_bytes // THREAD_BYTES))
-    n_stacks = n_threads * ceil(len(runs) / (n_threads * most))
-    parts = gen_batches(len(runs), ceil(len(runs) / n_stacks))
-    advance_part = partial(_advance_or_halve, first=first, last=last)
-    return list(chain(*map_in_threads(advance_part, [runs[part] for part in parts], n_threads)))
+    most = max(1, memory // runs[0].n_bytes)
+    parts = gen_batches(len(runs), ceil(len(runs) / ceil(len(runs) / most)))
+    return list(chain(*(_advance_or_halve(runs[part], first, last) for part in parts)))
 
 
 def _memory_of_a_stack(device: torch.device) -> int:

@@ -11,7 +11,6 @@ import pytest
 import sklearn
 import torch
 
-import skinr.stacks
 from skinr import SirenRegressor, SirenSearchCV
 from skinr.interruption import Interruption
 from skinr.threads import MOST_THREADS, count_threads, map_in_threads
@@ -156,25 +155,6 @@ def test_a_search_in_threads_comes_to_the_same(chirp, regressor, racing):
     scores, others = (s.cv_results_["mean_test_score"] for s in (found, expected))
     np.testing.assert_allclose(scores, others, atol=1e-4)
     assert found.best_params_ == expected.best_params_
-
-
-@pytest.mark.parametrize(
-    ("hidden_layer_sizes", "expected"), [(WIDE, [(3, 1), (3, 1)]), ((16,), [(6, 2)])]
-)
-def test_a_large_stack_is_divided_among_the_threads(
-    chirp, monkeypatch, hidden_layer_sizes, expected
-):
-    train, sizes = skinr.stacks.train, []
-
-    def counting(rows, objective, *args, **kwargs):
-        sizes.append((len(objective.stack), torch.get_num_threads()))
-        return train(rows, objective, *args, **kwargs)
-
-    monkeypatch.setattr(skinr.stacks, "train", counting)
-    torch.set_num_threads(2)
-    search(chirp, small(hidden_layer_sizes=hidden_layer_sizes, device="cpu"), refit=False)
-    torch.set_num_threads(4)
-    assert sizes == expected
 
 
 def test_a_failing_fit_leaves_the_others_alone(chirp):
