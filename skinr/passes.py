@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -37,12 +38,16 @@ class StackPass:
         self._layers = stack.layers(stack.parameters)
         self._is_sine = stack.architecture.is_sine
 
+        size, shapes = (len(stack), batch_size), stack.architecture.layer_shapes
+
         def buffers() -> list[Tensor]:
-            widths = (fan_out for _, fan_out in stack.architecture.layer_shapes)
-            return [stack.parameters.new_empty(len(stack), batch_size, width) for width in widths]
+            return [stack.parameters.new_empty(*size, fan_out) for _, fan_out in shapes]
 
         self._activations = buffers()
         self._cosines = buffers() if backward else []
+        widest = [max(shape) for shape in shapes]
+        memory = stack.parameters.new_empty(prod(size) * max(widest))
+        self._scratch = [memory[: prod(size) * width].view(*size, width) for width in widest]
         if backward:
             self._gradient = torch.empty_like(stack.parameters)
             self._gradients = stack.layers(self._gradient)
@@ -63,7 +68,7 @@ class StackPass:
         self._inputs = [coordinates.expand(len(self._activations[0]), -1, -1), *self._activations]
         for index, (weight, bias) in enumerate(self._layers):
             output = self._activations[index]
-            product(self._inputs[index], weight, bias, output)
+            product(self._inputs[index], weight, bias, output, self._scratch[index])
             if self._is_sine(index):
                 if self._cosines:
                     torch.cos(output, out=self._cosines[index])
@@ -89,7 +94,7 @@ class StackPass:
         for index in reversed(range(len(self._layers))):
             layer_input = self._inputs[index]
             by_weight, by_bias = self._gradients[index]
-            weight_gradient(layer_input, gradient, by_weight)
+            weight_gradient(layer_input, gradient, by_weight, self._scratch[index])
             torch.sum(gradient, dim=1, keepdim=True, out=by_bias)
             if index > 0:
                 weight, _ = self._layers[index]

@@ -36,7 +36,13 @@ PIECE = 2**19
 """Numbers that a convolution gives at a time: memory that is used again before caches lose it."""
 
 
-def product(inputs: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor) -> None:
+def product(
+    inputs: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    output: Tensor,
+    scratch: Tensor | None = None,
+) -> None:
     """Write inputs @ weight + bias, to the same bits for a network alone and in a stack.
 
     Parameters
@@ -45,11 +51,14 @@ def product(inputs: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor)
     weight : Tensor of shape (K, fan_in, fan_out)
     bias : Tensor of shape (K, 1, fan_out) or None
     output : Tensor of shape (K, B, fan_out)
+    scratch : Tensor of shape (K, B, max(fan_in, fan_out)), optional
+        Where a column is a sum of products, memory for these: to ask the system for it again and
+        again may take longer than the sum.
     """
     fan_in, fan_out = weight.shape[1:]
     is_large = fan_in >= LONG_SUM or inputs.shape[1] * fan_in * fan_out >= LARGE_PRODUCT
     if fan_out == 1:
-        _sum_of_products(inputs, weight, bias, output)
+        _sum_of_products(inputs, weight, bias, output, scratch)
     elif is_large and _suits_convolution(inputs):
         for k in range(len(weight)):
             _convolve(inputs[k], weight[k], None if bias is None else bias[k, 0], output[k])
@@ -59,7 +68,9 @@ def product(inputs: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor)
         torch.baddbmm(bias, inputs, weight, out=output)
 
 
-def weight_gradient(inputs: Tensor, gradient: Tensor, output: Tensor) -> None:
+def weight_gradient(
+    inputs: Tensor, gradient: Tensor, output: Tensor, scratch: Tensor | None = None
+) -> None:
     """Write inputs.mT @ gradient, to the same bits for a network alone and in a stack.
 
     Into memory with gaps, such as part of the parameters of a stack, torch would write the networks
@@ -70,10 +81,12 @@ def weight_gradient(inputs: Tensor, gradient: Tensor, output: Tensor) -> None:
     inputs : Tensor of shape (K, B, fan_in)
     gradient : Tensor of shape (K, B, fan_out)
     output : Tensor of shape (K, fan_in, fan_out)
+    scratch : Tensor of shape (K, B, max(fan_in, fan_out)), optional
+        As for :func:`product`.
     """
     fan_in, fan_out = output.shape[1:]
     if min(fan_in, fan_out) == 1:
-        torch.sum(inputs * gradient, dim=1, out=output.flatten(1))
+        torch.sum(torch.mul(inputs, gradient, out=scratch), dim=1, out=output.flatten(1))
     elif inputs.shape[1] * fan_in >= LARGE_INPUT and _suits_convolution(inputs):
         for k in range(len(output)):
             images, by_images = _images(inputs[k]), _images(gradient[k])
@@ -87,9 +100,11 @@ def weight_gradient(inputs: Tensor, gradient: Tensor, output: Tensor) -> None:
         output.copy_(torch.bmm(inputs.mT, gradient))
 
 
-def _sum_of_products(inputs: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor) -> None:
+def _sum_of_products(
+    inputs: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor, scratch: Tensor | None
+) -> None:
     """Write one column: batched products with vectors round otherwise, and are slower."""
-    sums = torch.linalg.vecdot(inputs, weight.mT, out=output[..., 0])
+    sums = torch.sum(torch.mul(inputs, weight.mT, out=scratch), dim=2, out=output[..., 0])
     if bias is not None:
         sums.add_(bias[..., 0])
 
