@@ -108,7 +108,7 @@ class Siren(nn.Module):
         self.omega_0 = omega_0
         self.hidden_omega_0 = hidden_omega_0
         self.linears = nn.ModuleList(
-            _unset_linear(fan_in, fan_out, device, dtype)
+            _UnsetLinear(fan_in, fan_out, device=device, dtype=dtype)
             for fan_in, fan_out in architecture.layer_shapes
         )
 
@@ -372,17 +372,11 @@ class SirenStack:
         return views
 
 
-def _unset_linear(
-    fan_in: int, fan_out: int, device: torch.device | None, dtype: torch.dtype | None
-) -> nn.Linear:
-    """Allocate a layer; no random number is drawn.
+class _UnsetLinear(nn.Linear):
+    """A layer whose parameters are set later."""
 
-    Its `to_empty` would do the same, and import 500 modules of torch for it, in half a second.
-    """
-    layer = nn.Linear(fan_in, fan_out, device="meta", dtype=dtype)
-    layer.weight = nn.Parameter(torch.empty(fan_out, fan_in, device=device, dtype=dtype))
-    layer.bias = nn.Parameter(torch.empty(fan_out, device=device, dtype=dtype))
-    return layer
+    def reset_parameters(self) -> None:
+        """Draw no random numbers."""
 
 
 def _parameters(layer: nn.Module) -> tuple[Tensor, Tensor]:
