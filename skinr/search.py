@@ -76,9 +76,10 @@ class SirenSearchCV(GridSearchCV):
         Number of groups of networks that are trained at a time, by the joblib backend in use, as
         in `GridSearchCV`. A group has about 24 networks on a CPU and 1024 on a GPU, or fewer where
         that would leave workers idle. A worker divides it into stacks that its caches or the
-        memory of its GPU hold, and halves a stack where memory runs out all the same. Stacks, and
-        fits that no stack does, are shared out among up to four of torch's threads, so that one
-        worker, this process, keeps as many cores busy. Scores are computed in this process.
+        memory of its GPU hold, and halves a stack where memory runs out all the same. A stack has
+        all of torch's threads, and fits that no stack does are shared out among up to four of
+        them, so that one worker, this process, keeps the cores busy. Scores are computed in this
+        process.
 
     refit : bool, str or callable, default=True
         As in `GridSearchCV`.
