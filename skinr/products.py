@@ -29,9 +29,6 @@ LARGE_INPUT = 2**17
 """Numbers in the input of a layer, rows times fan_in, from which oneDNN computes the gradient of
 its weights as well."""
 
-_CPUINFO = Path("/proc/cpuinfo")
-"""Where Linux describes its processors."""
-
 PIECE = 2**19
 """Numbers that a convolution gives at a time: memory that is used again before caches lose it."""
 
@@ -141,5 +138,8 @@ def _has_vectors_unused_by_mkl() -> bool:
 
 
 def _describe_processor() -> str:
-    """Return what the system says of the processor, its vendor with it."""
-    return _CPUINFO.read_text() if _CPUINFO.exists() else platform.processor()
+    """Return what the system says of the processor, its maker among it."""
+    try:
+        return Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return platform.processor()
