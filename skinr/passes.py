@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,8 @@ CHUNKS_FOR_GPU = 32
 """So many times the rows of a network go through it at a time on a GPU, to keep it busy."""
 
 ROW_MULTIPLE = 64
-"""Rows are padded to such a multiple: one row alone then takes the same kernels as many."""
+"""Rows are padded to such a multiple: one row alone then takes the kernels of many, and is
+rounded as among them, or nearly so."""
 
 
 class StackPass:
@@ -37,17 +37,14 @@ class StackPass:
     def __init__(self, stack: SirenStack, batch_size: int, *, backward: bool = True) -> None:
         self._layers = stack.layers(stack.parameters)
         self._is_sine = stack.architecture.is_sine
+        shapes = stack.architecture.layer_shapes
 
-        size, shapes = (len(stack), batch_size), stack.architecture.layer_shapes
+        def buffer(width: int) -> Tensor:
+            return stack.parameters.new_empty(len(stack), batch_size, width)
 
-        def buffers() -> list[Tensor]:
-            return [stack.parameters.new_empty(*size, fan_out) for _, fan_out in shapes]
-
-        self._activations = buffers()
-        self._cosines = buffers() if backward else []
-        widest = [max(shape) for shape in shapes]
-        memory = stack.parameters.new_empty(prod(size) * max(widest))
-        self._scratch = [memory[: prod(size) * width].view(*size, width) for width in widest]
+        self._activations = [buffer(fan_out) for _, fan_out in shapes]
+        self._cosines = [buffer(fan_out) for _, fan_out in shapes] if backward else []
+        self._scratch = [buffer(max(shape)) if min(shape) == 1 else None for shape in shapes]
         if backward:
             self._gradient = torch.empty_like(stack.parameters)
             self._gradients = stack.layers(self._gradient)

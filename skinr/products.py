@@ -49,8 +49,8 @@ def product(
     bias : Tensor of shape (K, 1, fan_out) or None
     output : Tensor of shape (K, B, fan_out)
     scratch : Tensor of shape (K, B, max(fan_in, fan_out)), optional
-        Where a column is a sum of products, memory for these: to ask the system for it again and
-        again may take longer than the sum.
+        Memory for what is summed where `fan_in` or `fan_out` is 1: to ask the system for it at
+        every update may take longer than the sum.
     """
     fan_in, fan_out = weight.shape[1:]
     is_large = fan_in >= LONG_SUM or inputs.shape[1] * fan_in * fan_out >= LARGE_PRODUCT
@@ -69,9 +69,6 @@ def weight_gradient(
     inputs: Tensor, gradient: Tensor, output: Tensor, scratch: Tensor | None = None
 ) -> None:
     """Write inputs.mT @ gradient, to the same bits for a network alone and in a stack.
-
-    Into memory with gaps, such as part of the parameters of a stack, torch would write the networks
-    one by one.
 
     Parameters
     ----------
@@ -93,7 +90,7 @@ def weight_gradient(
             output[k] = filters[:, :, 0, 0].T
     elif output.is_contiguous():
         torch.bmm(inputs.mT, gradient, out=output)
-    else:
+    else:  # torch would write one network after the other
         output.copy_(torch.bmm(inputs.mT, gradient))
 
 
@@ -130,6 +127,7 @@ def _suits_convolution(inputs: Tensor) -> bool:
 
 @cache
 def _has_vectors_unused_by_mkl() -> bool:
+    """Whether the processor has vectors of 512 bits, and another maker than MKL."""
     return (
         torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and torch.backends.cpu.get_cpu_capability() == "AVX512"
